@@ -1,0 +1,32 @@
+/*
+ * hash.h - the hashes that Quipu uses, from OpenSSL's libcrypto.
+ */
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct sha1_stream sha1_stream;
+
+/* SHA-1 in pieces. sha1_begin returns NULL without memory; sha1_end frees. */
+sha1_stream *sha1_begin(void);
+void sha1_add(sha1_stream *s, const void *bytes, size_t len);
+void sha1_end(sha1_stream *s, uint8_t out[20]);
+
+void hash_sha1(const void *bytes, size_t len, uint8_t out[20]);
+void hash_sha256(const void *bytes, size_t len, uint8_t out[32]);
+
+/* The id of a git object: SHA-1 over "<type> <len>\0" and the bytes. type: "blob", "tree", "commit", "tag". */
+void hash_git_object(const char *type, const void *bytes, size_t len, uint8_t out[20]);
+
+/* 2*len lower-case digits, no NUL byte. */
+void hex_encode(const uint8_t *bytes, size_t len, char *out);
+/* Reads 2*len digits of either case; 0, or -1 where one is not a digit. */
+int hex_decode(const char *digits, size_t len, uint8_t *out);
+
+/* FNV-1a over the bytes, for hash tables in RAM only (not against an attacker: tables that hold outside keys are
+ * seeded with `seed`). */
+uint64_t hash_table_key(const void *bytes, size_t len, uint64_t seed);
+
+#endif

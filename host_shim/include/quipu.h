@@ -1,0 +1,220 @@
+/*
+ * quipu.h - libquipu: memory for an agent host, on any backend.
+ *
+ *     quipu_options options = { .struct_size = sizeof options, .store = { "/tmp/s", 6 } };
+ *     quipu_error error = { .struct_size = sizeof error };
+ *     quipu *q;
+ *     if (quipu_open(&options, &q, &error) != QUIPU_OK) { puts(error.message); return 1; }
+ *     quipu_put_json(q, &json, NULL, NULL, NULL, &error);
+ *     quipu_search_json(q, &request, sink, NULL, NULL, &error);
+ *     quipu_close(q);
+ *
+ * A handle may be used by any number of threads at once. quipu_close waits for calls that are under way. All structs obey the rules of
+ * quipu/base.h; a NULL quipu_error or quipu_call is legal everywhere. Every function marked [may-block] takes a quipu_call.
+ *
+ * After fork(2) every call on a handle of the parent answers QUIPU_E_FORKED. To go on in the child, quipu_close the old handle
+ * (that only frees memory) and quipu_open a new one; where a loaded plugin does not claim QUIPU_PLUGIN_FORK_SAFE, the new
+ * open answers QUIPU_E_FORKED as well, and the child has to exec.
+ */
+#ifndef QUIPU_H
+#define QUIPU_H
+
+#include <quipu/backend.h>
+#include <quipu/base.h>
+#include <quipu/change.h>
+#include <quipu/embedder.h>
+#include <quipu/error.h>
+#include <quipu/ext/history.h>
+#include <quipu/ext/verify.h>
+#include <quipu/extensions.h>
+#include <quipu/host.h>
+#include <quipu/plugin.h>
+#include <quipu/query.h>
+#include <quipu/record.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define QUIPU_API __attribute__((visibility("default")))
+#else
+#define QUIPU_API
+#endif
+
+typedef struct quipu quipu; /* a store with its active backend */
+
+/* Called for each line of the log; see quipu_log_service. */
+typedef void (*quipu_log_fn)(void *context, uint32_t level, const quipu_str *component,
+                             const quipu_str *message) QUIPU_NOEXCEPT;
+/* Answers with a service's table by its id (host.h), or NULL to let libquipu answer. */
+typedef const void *(*quipu_service_fn)(void *context, const quipu_str *id) QUIPU_NOEXCEPT;
+
+/* Everything is borrowed for the call of quipu_open, save the functions and their context: the caller's until quipu_close. */
+typedef struct quipu_options {
+    uint32_t struct_size;
+    uint32_t flags;            /* QUIPU_OPEN_READ_ONLY, QUIPU_OPEN_NO_CREATE */
+    quipu_str store;           /* the store's folder; absent: $QUIPU_STORE, else $XDG_DATA_HOME/quipu, else ~/.local/share/quipu */
+    quipu_str backend;         /* a backend's name; absent: what the store was made with, else "git" */
+    quipu_str backend_config;  /* JSON object for the backend; absent: what the store was made with */
+    quipu_str embedder;        /* an embedder's name; "none"; absent: what the store was made with, else none */
+    quipu_str embedder_config; /* JSON object for the embedder */
+    quipu_str plugin_path;     /* folders, separated by ':'; absent: $QUIPU_PLUGIN_PATH, then beside the program, then <prefix>/lib/quipu/plugins */
+    quipu_str author;          /* who acts, where a call does not say; absent: "quipu" */
+    quipu_str source;          /* the program that acts, as "my-agent/1.2"; absent: "libquipu/VERSION" */
+    quipu_log_fn log;          /* or NULL: warnings and errors go to stderr */
+    quipu_service_fn services; /* or NULL: offers further services to plugins, "quipu.complete/1" for one */
+    void *context;             /* for log and services */
+} quipu_options;
+
+/* What a write needs to know besides the records. NULL in place of it: all defaults. */
+typedef struct quipu_write_options {
+    uint32_t struct_size;
+    uint32_t flags;       /* QUIPU_WRITE_* */
+    quipu_str author;     /* absent: that of quipu_options */
+    quipu_str operation;  /* absent: "add" where every id is new to the caller, "delete" for deletions, else "update" */
+    quipu_str note;
+    quipu_str user, agent, session, app; /* scope for records that do not name one, field by field */
+    uint8_t change_id[16]; /* all zeros: libquipu makes one. To send again after QUIPU_E_UNCERTAIN, give the same one */
+} quipu_write_options;
+
+#define QUIPU_WRITE_UPSERT 1u /* a record that names no id takes the one derived from its scope, category and key */
+
+/* One step of a write. */
+typedef struct quipu_write {
+    uint32_t struct_size;
+    uint32_t op;                /* QUIPU_CHANGE_PUT, QUIPU_CHANGE_DELETE or QUIPU_WRITE_PATCH */
+    uint32_t expect;            /* QUIPU_EXPECT_* */
+    uint32_t reserved;
+    quipu_str id;               /* of a delete or patch; of a put: absent, or equal to the JSON's */
+    quipu_str expected_version; /* with QUIPU_EXPECT_VERSION */
+    quipu_str json;             /* of a put: the record; of a patch: a JSON Merge Patch (RFC 7396) to the stored record, which is
+                                 * read, changed and put back by compare-and-swap, again where somebody was faster */
+} quipu_write;
+
+#define QUIPU_WRITE_PATCH 100u
+
+/* Told about each record that a write stored or deleted, in order; everything is borrowed for the call. record: NULL for a delete. */
+typedef void (*quipu_written_fn)(void *context, uint64_t index, const quipu_str *id,
+                                 const quipu_record *record) QUIPU_NOEXCEPT;
+
+/* The release of libquipu, as "0.1.0". [any-thread] [fast] */
+QUIPU_API const char *quipu_version(void);
+/* The name and the text of a code of error.h; never NULL. [any-thread] [fast] */
+QUIPU_API const char *quipu_error_name(int32_t code);
+QUIPU_API const char *quipu_error_text(int32_t code);
+
+/* ---- a store ---- */
+
+/* Opens a store, or makes it. [any-thread] [may-block]
+ * out: handed over, ended with quipu_close; NULL on failure. Errors: NOT_FOUND (no such backend, field "backend"; no such store),
+ * PLUGIN and ABI (every fault in the log, the first in the message), and those of the backend's open. */
+QUIPU_API int32_t quipu_open(const quipu_options *options, quipu **out, quipu_error *error);
+/* Waits for calls under way, makes everything durable, frees. NULL is nothing to do. [any-thread] [may-block]
+ * The handle is gone whatever is answered. Errors: IO, FULL. */
+QUIPU_API int32_t quipu_close(quipu *q, quipu_error *error);
+/* The name of the active backend, and the store's folder; the handle's until quipu_close. [any-thread] [fast] */
+QUIPU_API const char *quipu_backend_name(quipu *q);
+QUIPU_API const char *quipu_store_path(quipu *q);
+
+/* ---- calls through the slot, as backend.h has them ---- */
+
+QUIPU_API int32_t quipu_apply_set(quipu *q, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
+                                  quipu_error *error);
+QUIPU_API int32_t quipu_get_record(quipu *q, const quipu_get *query, quipu_hit_fn visit, void *context,
+                                   const quipu_call *call, quipu_error *error);
+QUIPU_API int32_t quipu_scan_records(quipu *q, const quipu_scan *query, quipu_hit_fn visit, void *context,
+                                     const quipu_call *call, quipu_error *error);
+QUIPU_API int32_t quipu_search_records(quipu *q, const quipu_search *query, quipu_hit_fn visit, void *context,
+                                       const quipu_call *call, quipu_error *error);
+QUIPU_API int32_t quipu_read_stats(quipu *q, quipu_stat_fn visit, void *context, const quipu_call *call,
+                                   quipu_error *error);
+QUIPU_API int32_t quipu_flush(quipu *q, const quipu_call *call, quipu_error *error);
+
+/* Holds the active backend still while the caller uses it directly (for extensions). Every enter needs its leave, by the same
+ * thread, soon: a swap waits for it. [any-thread] [fast] Errors: FORKED, STATE. */
+typedef struct quipu_lease {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const quipu_backend_api *api;
+    quipu_backend *self;
+    void *token;
+} quipu_lease;
+QUIPU_API int32_t quipu_enter(quipu *q, quipu_lease *lease, quipu_error *error);
+QUIPU_API void quipu_leave(quipu *q, quipu_lease *lease);
+
+/* Fills a change set with what every one needs: a fresh change id, the time, author, source of the handle. For revert and restore of
+ * history/1, and for own sets. `options` may be NULL. The texts are borrowed from the options and the handle. [any-thread] [fast] */
+QUIPU_API int32_t quipu_change_set_begin(quipu *q, const quipu_write_options *options, quipu_change_set *set,
+                                         quipu_error *error);
+
+/* ---- records as JSON ---- */
+
+/* Writes several records as one change set: each is checked, made canonical, given id and times where it has none.
+ * writes: an array of quipu_write. written: or NULL. receipt: or NULL. [any-thread] [may-block]
+ * Errors: INVALID (field, index), and those of the backend's apply. */
+QUIPU_API int32_t quipu_write_records(quipu *q, const quipu_array *writes, const quipu_write_options *options,
+                                      quipu_written_fn written, void *context, quipu_receipt *receipt,
+                                      const quipu_call *call, quipu_error *error);
+
+/* The commonest case of it: one record, {"text":"...", ...}. id: receives the id and a NUL byte; or NULL. */
+QUIPU_API int32_t quipu_put_json(quipu *q, const quipu_str *json, const quipu_write_options *options,
+                                 char id[QUIPU_ID_MAX + 1], const quipu_call *call, quipu_error *error);
+
+/* Questions as JSON objects, answers as one line of JSON to the sink. [any-thread] [may-block]
+ * search: {"query","scope","filter","k" (10),"mode","as_of","explain","include_expired"} ->
+ *         {"results":[{"id","score","text","scope","actor","kind","created_at",...,"version","components"?}]}
+ * list:   {"scope","filter","limit" (100),"cursor","order" ("newest"),"as_of","include_expired"} ->
+ *         {"results":[record + "version"],"cursor"?}
+ * get:    {"id","scope","filter","as_of","include_expired"} -> the record + "version"
+ * An unknown member is refused by name. */
+QUIPU_API int32_t quipu_search_json(quipu *q, const quipu_str *request, quipu_sink_fn sink, void *context,
+                                    const quipu_call *call, quipu_error *error);
+QUIPU_API int32_t quipu_list_json(quipu *q, const quipu_str *request, quipu_sink_fn sink, void *context,
+                                  const quipu_call *call, quipu_error *error);
+QUIPU_API int32_t quipu_get_json(quipu *q, const quipu_str *request, quipu_sink_fn sink, void *context,
+                                 const quipu_call *call, quipu_error *error);
+
+/* A filter from its JSON forms (docs/filters.md); either may be absent. [any-thread] [fast]
+ * out: handed over, ended with quipu_filter_free. */
+typedef struct quipu_parsed_filter quipu_parsed_filter;
+QUIPU_API int32_t quipu_filter_parse(const quipu_str *scope, const quipu_str *expression, quipu_parsed_filter **out,
+                                     quipu_error *error);
+QUIPU_API const quipu_filter *quipu_filter_get(const quipu_parsed_filter *filter);
+QUIPU_API void quipu_filter_free(quipu_parsed_filter *filter);
+
+/* ---- plugins ---- */
+
+#define QUIPU_PLUGIN_ACCEPTED 0u
+#define QUIPU_PLUGIN_REFUSED 1u
+
+/* One plugin file, as found in a folder. Texts are borrowed for the visit. */
+typedef struct quipu_plugin_info {
+    uint32_t struct_size;
+    uint32_t state;      /* QUIPU_PLUGIN_ACCEPTED, QUIPU_PLUGIN_REFUSED */
+    quipu_str path;
+    quipu_str id;        /* from the ELF note or, once loaded, the entry; absent where neither could be read */
+    quipu_str version;
+    quipu_str licence;
+    uint32_t abi_min;
+    uint32_t abi_max;
+    uint32_t flags;      /* as claimed */
+    uint32_t reserved;
+    quipu_str backends;  /* names, separated by ", "; absent where no code was run */
+    quipu_str embedders;
+    quipu_str faults;    /* every fault, one a line; absent where there is none */
+} quipu_plugin_info;
+
+typedef int32_t (*quipu_plugin_fn)(void *context, const quipu_plugin_info *info) QUIPU_NOEXCEPT;
+
+/* Shows every plugin of the search path (as quipu_options.plugin_path; NULL: the default). [any-thread] [may-block]
+ * load: 0: read the ELF notes only, no code of a plugin runs; 1: load, check everything, and unload where that is allowed. */
+QUIPU_API int32_t quipu_list_plugins(const quipu_str *plugin_path, uint32_t load, quipu_plugin_fn visit, void *context,
+                                     quipu_error *error);
+/* Checks one file as a loader would, and names every fault. As above with load = 1. */
+QUIPU_API int32_t quipu_inspect_plugin(const quipu_str *path, quipu_plugin_fn visit, void *context, quipu_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,44 @@
+/*
+ * ext/verify.h - "quipu.verify/1": checks everything that is stored, and says what is wrong.
+ */
+#ifndef QUIPU_EXT_VERIFY_H
+#define QUIPU_EXT_VERIFY_H
+
+#include "../backend.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define QUIPU_FINDING_CHECKED 0u /* nothing is wrong: `count` things of this area were checked */
+#define QUIPU_FINDING_WARNING 1u /* nothing is lost; something should be looked at */
+#define QUIPU_FINDING_DAMAGE 2u  /* something is wrong */
+
+/* One finding. Texts are borrowed for the visit. */
+typedef struct quipu_finding {
+    uint32_t struct_size;
+    uint32_t severity; /* QUIPU_FINDING_* */
+    quipu_str area;    /* "objects", "refs", "records", "index", "vectors" */
+    quipu_str subject; /* the id, path or object in question; absent: the area as a whole */
+    quipu_str message; /* one line; absent with QUIPU_FINDING_CHECKED */
+    uint64_t count;    /* with QUIPU_FINDING_CHECKED: how many */
+} quipu_finding;
+
+/* As quipu_hit_fn, for findings. */
+typedef int32_t (*quipu_finding_fn)(void *context, const quipu_finding *finding) QUIPU_NOEXCEPT;
+
+typedef struct quipu_verify_api {
+    uint32_t struct_size;
+    uint32_t flags; /* none defined: 0 */
+
+    /* Checks, and shows every finding; at least one CHECKED for each area. Answers QUIPU_OK when it could check
+     * everything, whatever it found. [any-thread] [open] [may-block]
+     * flags: none defined yet: 0. */
+    int32_t (*verify)(quipu_backend *self, uint32_t flags, quipu_finding_fn visit, void *context,
+                      const quipu_call *call, quipu_error *error) QUIPU_NOEXCEPT;
+} quipu_verify_api;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
