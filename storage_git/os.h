@@ -35,6 +35,10 @@ extern const os_table os_real;
 
 /* Writes all of it: goes on after short writes and EINTR. -1 and errno on failure. */
 int os_write_all(int fd, const void *bytes, size_t len);
+/* fsync that goes on after EINTR. */
+int os_sync(int fd);
+/* Makes a file that must not be there yet (0600), with these bytes, synced where `durable`. On failure there is none. */
+int os_write_new(const char *path, const void *bytes, size_t len, bool durable);
 /* Makes `path` hold these bytes: temporary file in the same folder, write, sync (where `durable`), rename, sync of the
  * folder (where `durable`). Mode 0600. */
 int32_t os_replace_file(const char *path, const void *bytes, size_t len, bool durable, quipu_error *error);
