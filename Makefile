@@ -80,7 +80,41 @@ $(B)/plugins/$(1).so: $(call objects,$(wildcard plugins/$(1)/*.c)) $$(if $$(filt
 endef
 $(foreach p,$(PLUGINS),$(eval $(call plugin_rule,$(p))))
 
+# ---- tests ----
+
+# A file tests/FOLDER/test_X.c is one cmocka program, tests/FOLDER/test_X.sh one script; T=test_X runs just that one (or several).
+# Code that several test programs share lives in tests/support/. Other makefiles add what tests need to MUTANTS and EXAMPLES.
+T ?=
+TEST_C    := $(wildcard tests/*/test_*.c)
+TEST_SH   := $(wildcard tests/*/test_*.sh)
+ifneq ($(T),)
+TEST_C    := $(foreach t,$(T),$(filter %/$(t).c,$(TEST_C)))
+TEST_SH   := $(foreach t,$(T),$(filter %/$(t).sh,$(TEST_SH)))
+endif
+TEST_PROGRAMS := $(patsubst %.c,$(B)/tests/%,$(notdir $(TEST_C)))
+LIBTEST   := $(B)/lib/libtest.a
+TEST_ARCHIVES ?= $(LIBTEST) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
+TEST_LIBS := -lcmocka $(STORAGE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
+
+-include tests/mutants/mutants.mk
+-include examples/examples.mk
+
+$(LIBTEST): $(call objects,$(wildcard tests/support/*.c))
+
+define test_rule
+$(B)/tests/$(basename $(notdir $(1))): $(call objects,$(1)) $(TEST_ARCHIVES)
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -pie -o $$@ $$^ $$(TEST_LIBS)
+endef
+$(foreach t,$(wildcard tests/*/test_*.c),$(eval $(call test_rule,$(t))))
+
+.PHONY: test test-programs
+test-programs: $(TEST_PROGRAMS) $(if $(T),$(if $(TEST_SH),all $(MUTANTS) $(EXAMPLES)),all $(MUTANTS) $(EXAMPLES))
+test: test-programs
+	@fail=0; for t in $(TEST_PROGRAMS) $(TEST_SH:%=./%); do echo "== $$t"; \
+	 case $$t in *.sh) QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) sh $$t;; *) BUILD=$(abspath $(B)) $$t;; esac || fail=1; done; exit $$fail
+
 clean:
-	rm -rf build
+	rm -rf $(B)
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
