@@ -1,0 +1,36 @@
+/*
+ * abi_check.h - the checks that every struct from the other side of the ABI goes through (plugin_api/quipu/base.h).
+ *
+ * A field or flag that this side does not know is refused, never ignored, so that the bits stay usable for later versions.
+ */
+#ifndef SDK_ABI_CHECK_H
+#define SDK_ABI_CHECK_H
+
+#include <quipu/base.h>
+#include <quipu/error.h>
+#include <stdbool.h>
+
+/* Checks a struct that begins with `uint32_t struct_size`: there, at least `known` bytes (the sizeof of this side's first
+ * version of it), and zero beyond. `name` says which, as "quipu_scan"; it becomes the error's field.
+ * Errors: INVALID. */
+int32_t abi_check_struct(const void *pointer, size_t known, const char *name, quipu_error *error);
+/* The same for a struct that is lent to be filled: what lies past `known` is the caller's and is not looked at. */
+int32_t abi_check_out(const void *pointer, size_t known, const char *name, quipu_error *error);
+
+/* Refuses a flag outside of `known`. */
+int32_t abi_check_flags(uint32_t flags, uint32_t known, const char *name, quipu_error *error);
+
+/* Checks that an array of structs can be walked: a pointer where there are elements, a stride that holds `known` bytes and
+ * keeps them aligned, no overflow. */
+int32_t abi_check_array(const quipu_array *array, size_t known, const char *name, quipu_error *error);
+
+/* Checks a text: no bytes without a pointer, UTF-8, no NUL byte; with `line` no control character either. Absent is fine. */
+int32_t abi_check_text(quipu_str text, bool line, const char *name, quipu_error *error);
+
+/* Checks an id: 1..QUIPU_ID_MAX bytes of UTF-8 without NUL. */
+int32_t abi_check_id(quipu_str id, quipu_error *error);
+
+/* Checks a call's struct and token, then its deadline and cancel flag (call_check). NULL is fine. */
+int32_t abi_check_call(const quipu_call *call, quipu_error *error);
+
+#endif
