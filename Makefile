@@ -110,9 +110,18 @@ $(foreach t,$(wildcard tests/*/test_*.c),$(eval $(call test_rule,$(t))))
 
 .PHONY: test test-programs
 test-programs: $(TEST_PROGRAMS) $(if $(T),$(if $(TEST_SH),all $(MUTANTS) $(EXAMPLES)),all $(MUTANTS) $(EXAMPLES))
-test: test-programs
-	@fail=0; for t in $(TEST_PROGRAMS) $(TEST_SH:%=./%); do echo "== $$t"; \
-	 case $$t in *.sh) QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) sh $$t;; *) BUILD=$(abspath $(B)) $$t;; esac || fail=1; done; exit $$fail
+$(B)/tests/runner: $(call objects,tests/runner.c)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -pie -o $@ $^
+
+# Seconds that one test program may take.
+TEST_LIMIT ?= $(if $(SAN),400,120)
+JOBS ?= 2
+RUN_TESTS = env QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) SOURCE=$(CURDIR) CC="$(CC)" SAN="$(SAN)" \
+	$(B)/tests/runner -j $(JOBS) -l $(TEST_LIMIT)
+
+test: test-programs $(B)/tests/runner
+	@$(RUN_TESTS) $(TEST_PROGRAMS) $(TEST_SH)
 
 clean:
 	rm -rf $(B)
