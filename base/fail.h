@@ -13,8 +13,7 @@ int32_t fail(quipu_error *error, int32_t code, const char *field, const char *fo
 
 /* fail for a system call: chooses the code by errno (ENOSPC and EDQUOT: FULL; EROFS: READ_ONLY; EACCES and EPERM: DENIED;
  * ENOENT: NOT_FOUND; ENOMEM: NO_MEMORY; else IO), keeps errno in sys_errno and ends the message with its text. */
-int32_t fail_errno(quipu_error *error, int system_errno, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+int32_t fail_errno(quipu_error *error, int system_errno, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Names the record at fault in an error that was just filled. */
 void fail_name_record(quipu_error *error, const quipu_str *id);

@@ -83,13 +83,13 @@ QUIPU_ERRORS(QUIPU_ASSERT_CODE_)
  * A NULL pointer in place of it is legal everywhere and means "the code is enough". */
 typedef struct quipu_error {
     uint32_t struct_size;
-    int32_t code;     /* as returned */
-    uint32_t retry;   /* QUIPU_RETRY_* */
+    int32_t code;      /* as returned */
+    uint32_t retry;    /* QUIPU_RETRY_* */
     int32_t sys_errno; /* errno of the failed system call, else 0 */
-    uint64_t index;   /* position in the change set of the change that failed, from 0; UINT64_MAX: none */
-    char field[64];   /* the record field or argument at fault, as "metadata.a.b"; empty: none */
-    char id[256];     /* the record at fault; empty: none */
-    char version[48]; /* QUIPU_E_CONFLICT: the version found, "" when there is no such record */
+    uint64_t index;    /* position in the change set of the change that failed, from 0; UINT64_MAX: none */
+    char field[64];    /* the record field or argument at fault, as "metadata.a.b"; empty: none */
+    char id[256];      /* the record at fault; empty: none */
+    char version[48];  /* QUIPU_E_CONFLICT: the version found, "" when there is no such record */
     char message[256]; /* what failed, why, and what to do: one line, no final stop */
 } quipu_error;
 

@@ -31,14 +31,14 @@ typedef struct quipu_value {
 } quipu_value;
 
 /* Operators of a quipu_filter_node. The first three take `children`, the others `field` and `values`. */
-#define QUIPU_OP_AND 1u       /* every child matches; none: true */
-#define QUIPU_OP_OR 2u        /* at least one child matches; none: false */
-#define QUIPU_OP_NOT 3u       /* no child matches */
-#define QUIPU_OP_EQ 4u        /* one value; on a list field: the list contains it */
-#define QUIPU_OP_NE 5u        /* the opposite of EQ: true also where the field is absent */
-#define QUIPU_OP_IN 6u        /* EQ with any of the values */
-#define QUIPU_OP_NIN 7u       /* EQ with none of the values */
-#define QUIPU_OP_GT 8u        /* one value; numbers by value, times by time, strings by their bytes; absent: false */
+#define QUIPU_OP_AND 1u /* every child matches; none: true */
+#define QUIPU_OP_OR 2u  /* at least one child matches; none: false */
+#define QUIPU_OP_NOT 3u /* no child matches */
+#define QUIPU_OP_EQ 4u  /* one value; on a list field: the list contains it */
+#define QUIPU_OP_NE 5u  /* the opposite of EQ: true also where the field is absent */
+#define QUIPU_OP_IN 6u  /* EQ with any of the values */
+#define QUIPU_OP_NIN 7u /* EQ with none of the values */
+#define QUIPU_OP_GT 8u  /* one value; numbers by value, times by time, strings by their bytes; absent: false */
 #define QUIPU_OP_GTE 9u
 #define QUIPU_OP_LT 10u
 #define QUIPU_OP_LTE 11u

@@ -39,9 +39,9 @@ extern "C" {
 /* One backend of a plugin. */
 typedef struct quipu_backend_desc {
     uint32_t struct_size;
-    uint32_t format;               /* the stored format that it writes; older ones it must still read */
-    quipu_str name;                /* what users choose it by: [a-z0-9_-], 1..32 bytes */
-    quipu_str summary;             /* one line */
+    uint32_t format;   /* the stored format that it writes; older ones it must still read */
+    quipu_str name;    /* what users choose it by: [a-z0-9_-], 1..32 bytes */
+    quipu_str summary; /* one line */
     const quipu_backend_api *api;
 } quipu_backend_desc;
 
@@ -69,10 +69,10 @@ typedef struct quipu_embedder_list {
 /* The entry. Constant; plugin's until the file is unmapped. */
 typedef struct quipu_plugin {
     uint32_t struct_size;
-    uint32_t magic;    /* QUIPU_PLUGIN_MAGIC */
-    uint32_t abi_min;  /* the range of call ABI versions that it can speak */
+    uint32_t magic;   /* QUIPU_PLUGIN_MAGIC */
+    uint32_t abi_min; /* the range of call ABI versions that it can speak */
     uint32_t abi_max;
-    uint32_t flags;    /* QUIPU_PLUGIN_* */
+    uint32_t flags; /* QUIPU_PLUGIN_* */
     uint32_t reserved;
     quipu_str id;      /* reverse-DNS or a plain word, at most 63 bytes: "org.example.redis", "git" */
     quipu_str version; /* of the plugin's own release, at most 31 bytes */
@@ -108,7 +108,10 @@ typedef struct quipu_note {
 } quipu_note;
 
 /* QUIPU_STR_INIT("text"): initialises a quipu_str from a string literal. */
-#define QUIPU_STR_INIT(literal) { literal, sizeof(literal) - 1 }
+#define QUIPU_STR_INIT(literal)                                                                                        \
+    {                                                                                                                  \
+        literal, sizeof(literal) - 1                                                                                   \
+    }
 
 #if defined(__GNUC__)
 #define QUIPU_EXPORT __attribute__((visibility("default")))
@@ -122,11 +125,13 @@ typedef struct quipu_note {
         uint32_t namesz, descsz, type;                                                                                 \
         char name[8];                                                                                                  \
         quipu_note desc;                                                                                               \
-    } quipu_plugin_note __attribute__((section(".note.quipu"), used, aligned(4))) = { sizeof(QUIPU_NOTE_OWNER),                                                                  \
-                            sizeof(quipu_note),                                                                        \
-                            QUIPU_NOTE_TYPE,                                                                           \
-                            QUIPU_NOTE_OWNER,                                                                          \
-                            { sizeof(quipu_note), QUIPU_ABI_VERSION, QUIPU_ABI_VERSION, flags_, id_, version_, licence_ } };
+    } quipu_plugin_note __attribute__((section(".note.quipu"), used, aligned(4))) = {                                  \
+        sizeof(QUIPU_NOTE_OWNER),                                                                                      \
+        sizeof(quipu_note),                                                                                            \
+        QUIPU_NOTE_TYPE,                                                                                               \
+        QUIPU_NOTE_OWNER,                                                                                              \
+        { sizeof(quipu_note), QUIPU_ABI_VERSION, QUIPU_ABI_VERSION, flags_, id_, version_, licence_ }                  \
+    };
 #else
 #define QUIPU_NOTE_(id_, version_, licence_, flags_)
 #endif

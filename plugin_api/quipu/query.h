@@ -14,7 +14,7 @@ extern "C" {
 
 typedef struct quipu_get {
     uint32_t struct_size;
-    uint32_t flags;             /* none defined: 0 */
+    uint32_t flags; /* none defined: 0 */
     quipu_str id;
     quipu_str as_of;            /* a revision or a time, as history.h says; absent: now */
     const quipu_filter *filter; /* the record must match it, else QUIPU_E_NOT_FOUND; NULL: any */
@@ -53,10 +53,10 @@ typedef struct quipu_search {
     const quipu_filter *filter; /* as in quipu_scan */
     quipu_str as_of;            /* as in quipu_get */
     quipu_str text;             /* the question; absent only where a vector is given */
-    const float *vector;        /* the question as a vector of the store's model, or NULL: the backend embeds the text */
-    uint64_t dimension;         /* floats at `vector` */
-    uint64_t k;                 /* 1..QUIPU_SEARCH_K_MAX */
-    uint32_t mode;              /* QUIPU_SEARCH_AUTO, HYBRID, LEXICAL or VECTOR */
+    const float *vector; /* the question as a vector of the store's model, or NULL: the backend embeds the text */
+    uint64_t dimension;  /* floats at `vector` */
+    uint64_t k;          /* 1..QUIPU_SEARCH_K_MAX */
+    uint32_t mode;       /* QUIPU_SEARCH_AUTO, HYBRID, LEXICAL or VECTOR */
     uint32_t reserved;
 } quipu_search;
 

@@ -22,10 +22,10 @@
 extern "C" {
 #endif
 
-#define QUIPU_ID_MAX 255      /* bytes of an id, 1 at the least; UTF-8 without NUL */
-#define QUIPU_VERSION_LEN 40  /* hexadecimal digits of a version */
+#define QUIPU_ID_MAX 255            /* bytes of an id, 1 at the least; UTF-8 without NUL */
+#define QUIPU_VERSION_LEN 40        /* hexadecimal digits of a version */
 #define QUIPU_RECORD_MAX (1u << 20) /* bytes of the canonical JSON; the host may be configured to another limit */
-#define QUIPU_DEPTH_MAX 64    /* levels of nesting in the JSON */
+#define QUIPU_DEPTH_MAX 64          /* levels of nesting in the JSON */
 
 #define QUIPU_KIND_MEMORY "memory" /* the kind of a record that names none */
 #define QUIPU_KIND_MESSAGE "message"

@@ -49,10 +49,10 @@ typedef int32_t (*quipu_difference_fn)(void *context, const quipu_difference *di
 
 typedef struct quipu_log_query {
     uint32_t struct_size;
-    uint32_t flags;  /* none defined: 0 */
-    quipu_str id;    /* only revisions that changed this record; absent: all */
-    quipu_str from;  /* begin at this revision and go back; absent: the newest */
-    uint64_t limit;  /* revisions at the most; 0: no limit */
+    uint32_t flags; /* none defined: 0 */
+    quipu_str id;   /* only revisions that changed this record; absent: all */
+    quipu_str from; /* begin at this revision and go back; absent: the newest */
+    uint64_t limit; /* revisions at the most; 0: no limit */
 } quipu_log_query;
 
 typedef struct quipu_history_api {
