@@ -98,3 +98,20 @@ int32_t abi_check_call(const quipu_call *call, quipu_error *error)
     }
     return call_check(call, error);
 }
+
+int32_t abi_negotiate(const quipu_host *host, uint32_t abi_min, uint32_t abi_max, uint32_t *chosen, quipu_error *error)
+{
+    const uint32_t mine = QUIPU_ABI_VERSION;
+    int32_t code = abi_check_struct(host, sizeof *host, "quipu_host", error);
+    if (code != QUIPU_OK)
+        return code;
+    if (!chosen)
+        return fail(error, QUIPU_E_INVALID, "chosen", "chosen is NULL; give a place for the version");
+    if (mine < abi_min || mine > abi_max)
+        return fail(error, QUIPU_E_ABI, "abi", "the plugin speaks ABI %u.%u, the host %u.%u to %u.%u; "
+                    "build the plugin with the host's headers", QUIPU_ABI_MAJOR(mine), QUIPU_ABI_MINOR(mine),
+                    QUIPU_ABI_MAJOR(abi_min), QUIPU_ABI_MINOR(abi_min), QUIPU_ABI_MAJOR(abi_max),
+                    QUIPU_ABI_MINOR(abi_max));
+    *chosen = mine;
+    return QUIPU_OK;
+}

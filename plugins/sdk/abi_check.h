@@ -8,6 +8,7 @@
 
 #include <quipu/base.h>
 #include <quipu/error.h>
+#include <quipu/host.h>
 #include <stdbool.h>
 
 /* Checks a struct that begins with `uint32_t struct_size`: there, at least `known` bytes (the sizeof of this side's first
@@ -32,5 +33,9 @@ int32_t abi_check_id(quipu_str id, quipu_error *error);
 
 /* Checks a call's struct and token, then its deadline and cancel flag (call_check). NULL is fine. */
 int32_t abi_check_call(const quipu_call *call, quipu_error *error);
+
+/* What a plugin's init does with the two ranges: *chosen is the version of these headers where the host speaks it as well.
+ * Errors: ABI, with both sides in the message; INVALID. */
+int32_t abi_negotiate(const quipu_host *host, uint32_t abi_min, uint32_t abi_max, uint32_t *chosen, quipu_error *error);
 
 #endif
