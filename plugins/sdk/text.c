@@ -1,0 +1,219 @@
+/* text.c - see text.h. */
+#include "text.h"
+
+#include "text_case.h"
+
+#include <libstemmer.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A run of characters being read. */
+typedef struct reader {
+    const unsigned char *at, *end;
+    uint32_t purpose;
+    text_word_fn visit;
+    void *context;
+    char word[TEXT_WORD_MAX + 4];
+    size_t len;
+} reader;
+
+/* Appends a character unless the word is full. */
+static void word_add(reader *r, uint32_t c)
+{
+    if (r->len + 4 <= TEXT_WORD_MAX)
+        r->len += text_encode(c, r->word + r->len);
+}
+
+static void word_show(reader *r)
+{
+    if (r->len > 0)
+        r->visit(r->context, r->word, r->len);
+    r->len = 0;
+}
+
+/* The character at the reader's place, lower-cased, and its class; *len gets its bytes. */
+static text_class peek(const reader *r, const unsigned char *at, uint32_t *c, size_t *len)
+{
+    if (at >= r->end)
+        return TEXT_CLASS_NONE;
+    if (*at < 0x80) { /* by far the most */
+        *c = *at >= 'A' && *at <= 'Z' ? *at + 32u : *at;
+        *len = 1;
+        return (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') ? TEXT_CLASS_WORD : TEXT_CLASS_NONE;
+    }
+    *len = text_decode(at, r->end, c);
+    if (*len == 0) {
+        *len = 1;
+        return TEXT_CLASS_NONE;
+    }
+    *c = text_lower(*c);
+    return text_classify(*c);
+}
+
+/* Bytes of the apostrophe at `at`, or 0. */
+static size_t apostrophe(const reader *r, const unsigned char *at)
+{
+    if (at < r->end && *at == '\'')
+        return 1;
+    return r->end - at >= 3 && at[0] == 0xe2 && at[1] == 0x80 && at[2] == 0x99 ? 3 : 0;
+}
+
+/* After the apostrophe at r->at stand letters: "s" is dropped, others are joined to the word. */
+static void read_after_apostrophe(reader *r, size_t skip)
+{
+    const unsigned char *at = r->at + skip;
+    size_t before = r->len, letters = 0, len = 0;
+    uint32_t c = 0, first = 0;
+    while (peek(r, at, &c, &len) == TEXT_CLASS_WORD && !(c >= '0' && c <= '9')) {
+        first = letters++ == 0 ? c : first;
+        word_add(r, c);
+        at += len;
+    }
+    if (letters == 0)
+        return;
+    if (letters == 1 && first == 's')
+        r->len = before;
+    r->at = at;
+}
+
+static void read_word(reader *r)
+{
+    uint32_t c = 0;
+    size_t len = 0;
+    for (;;) {
+        text_class class = peek(r, r->at, &c, &len);
+        if (class == TEXT_CLASS_WORD)
+            word_add(r, c);
+        else if (class != TEXT_CLASS_IGNORED)
+            break;
+        r->at += len;
+    }
+    size_t skip = apostrophe(r, r->at);
+    if (skip)
+        read_after_apostrophe(r, skip);
+    word_show(r);
+}
+
+/* A run of an unspaced script: pairs, and where asked for single characters. */
+static void read_pairs(reader *r)
+{
+    uint32_t before = 0, c = 0;
+    size_t len = 0, count = 0;
+    for (;;) {
+        text_class class = peek(r, r->at, &c, &len);
+        if (class != TEXT_CLASS_UNSPACED && class != TEXT_CLASS_IGNORED)
+            break;
+        r->at += len;
+        if (class == TEXT_CLASS_IGNORED)
+            continue;
+        if (count++ > 0) {
+            word_add(r, before);
+            word_add(r, c);
+            word_show(r);
+        }
+        if (r->purpose == TEXT_STORED) {
+            word_add(r, c);
+            word_show(r);
+        }
+        before = c;
+    }
+    if (count == 1 && r->purpose != TEXT_STORED) {
+        word_add(r, before);
+        word_show(r);
+    }
+}
+
+void text_words(quipu_str text, uint32_t purpose, text_word_fn visit, void *context)
+{
+    if (!text.ptr || text.len == 0)
+        return;
+    reader r = { .at = (const unsigned char *)text.ptr, .purpose = purpose, .visit = visit, .context = context };
+    r.end = r.at + text.len;
+    while (r.at < r.end) {
+        uint32_t c = 0;
+        size_t len = 0;
+        switch (peek(&r, r.at, &c, &len)) {
+        case TEXT_CLASS_WORD:
+            read_word(&r);
+            break;
+        case TEXT_CLASS_UNSPACED:
+            read_pairs(&r);
+            break;
+        default:
+            r.at += len;
+        }
+    }
+}
+
+/* Function words: they stand in almost every sentence and say little about what it is about. Sorted by their bytes. */
+static const char *const stop_words[] = {
+    "a",       "about",  "above",  "after",   "again",   "all",    "also",    "am",      "an",     "and",    "any",
+    "are",     "arent",  "as",     "at",      "be",      "because", "been",   "before",  "being",  "below",  "between",
+    "both",    "but",    "by",     "can",     "cannot",  "cant",   "could",   "couldnt", "did",    "didnt",  "do",
+    "does",    "doesnt", "doing",  "dont",    "down",    "during", "each",    "ever",    "few",    "for",    "from",
+    "further", "had",    "hadnt",  "has",     "hasnt",   "have",   "havent",  "having",  "he",     "hed",    "hell",
+    "her",     "here",   "hers",   "herself", "hes",     "him",    "himself", "his",     "how",    "hows",   "i",
+    "id",      "if",     "ill",    "im",      "in",      "into",   "is",      "isnt",    "it",     "itd",    "itll",
+    "its",     "itself", "ive",    "just",    "lets",    "me",     "might",   "more",    "most",   "must",   "my",
+    "myself",  "no",     "nor",    "not",     "of",      "off",    "on",      "once",    "only",   "or",     "other",
+    "our",     "ours",   "ourselves", "out",  "over",    "own",    "same",    "shall",   "shant",  "she",    "shed",
+    "shes",    "should", "shouldnt", "so",    "some",    "such",   "than",    "that",    "thats",  "the",    "their",
+    "theirs",  "them",   "themselves", "then", "there",  "theres", "these",   "they",    "theyd",  "theyll", "theyre",
+    "theyve",  "this",   "those",  "through", "to",      "too",    "under",   "until",   "up",     "us",     "very",
+    "was",     "wasnt",  "we",     "wed",     "were",    "werent", "weve",    "what",    "whats",  "when",   "where",
+    "which",   "while",  "who",    "whom",    "whos",    "whose",  "why",     "will",    "with",   "wont",   "would",
+    "wouldnt", "you",    "youd",   "youll",   "your",    "youre",  "yours",   "yourself", "yourselves", "youve",
+};
+
+bool text_is_stop_word(const char *word, size_t len)
+{
+    size_t low = 0, high = sizeof stop_words / sizeof stop_words[0];
+    while (low < high) {
+        size_t middle = (low + high) / 2, have = strlen(stop_words[middle]);
+        int order = memcmp(word, stop_words[middle], len < have ? len : have);
+        if (order == 0 && len == have)
+            return true;
+        if (order < 0 || (order == 0 && len < have))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
+}
+
+/* libstemmer's objects are not thread-safe; each text_stemmer has its own. */
+struct text_stemmer {
+    struct sb_stemmer *english;
+};
+
+text_stemmer *text_stemmer_create(void)
+{
+    text_stemmer *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->english = sb_stemmer_new("english", "UTF_8");
+    if (!s->english) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void text_stemmer_free(text_stemmer *s)
+{
+    if (!s)
+        return;
+    sb_stemmer_delete(s->english);
+    free(s);
+}
+
+quipu_str text_stem(text_stemmer *s, const char *word, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (word[i] < 'a' || word[i] > 'z')
+            return (quipu_str){ word, len };
+    const sb_symbol *stem = sb_stemmer_stem(s->english, (const sb_symbol *)word, (int)len);
+    if (!stem)
+        return (quipu_str){ word, len };
+    return (quipu_str){ (const char *)stem, (uint64_t)sb_stemmer_length(s->english) };
+}

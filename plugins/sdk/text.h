@@ -1,0 +1,36 @@
+/*
+ * text.h - from text to the words that are indexed, asked for and hashed.
+ *
+ * A word is a run of letters, digits and marks, lower-cased (Latin, Greek, Cyrillic, Armenian, full-width ASCII). "x's" is
+ * "x", any other word with one apostrophe inside is joined: "don't" is "dont" (U+2019 is an apostrophe). Scripts that are
+ * written without blanks (Han, kana, Hangul, Thai, Lao, Khmer, Burmese) become pairs of neighbouring characters. Accents are
+ * kept, composed and decomposed forms are not made equal. Bytes that are not UTF-8 separate words.
+ */
+#ifndef SDK_TEXT_H
+#define SDK_TEXT_H
+
+#include <quipu/base.h>
+#include <stdbool.h>
+
+#define TEXT_WORD_MAX 96 /* bytes of a word; the rest of a longer one is left out */
+
+#define TEXT_STORED 0u   /* of unspaced scripts also the single characters, so that one character can be asked for */
+#define TEXT_QUESTION 1u /* single characters only where one stands alone */
+
+/* Receives one word; `word` is borrowed for the call. */
+typedef void (*text_word_fn)(void *context, const char *word, size_t len);
+
+/* Calls `visit` for each word of the text, in order. purpose: TEXT_STORED or TEXT_QUESTION. */
+void text_words(quipu_str text, uint32_t purpose, text_word_fn visit, void *context);
+
+/* True for an English function word, in the form that text_words gives ("dont"). */
+bool text_is_stop_word(const char *word, size_t len);
+
+/* A stemmer for English; used by one thread at a time. Other words come back as they are. NULL without memory. */
+typedef struct text_stemmer text_stemmer;
+text_stemmer *text_stemmer_create(void);
+void text_stemmer_free(text_stemmer *s);
+/* The stem is the stemmer's until the next call. */
+quipu_str text_stem(text_stemmer *s, const char *word, size_t len);
+
+#endif
