@@ -8,7 +8,6 @@
  * Locks: `writing` is held by apply from its first look at what is stored to its last change; the index locks its readers
  * out only for the moment in which all changes of a set appear.
  */
-#include "recent_ids.h"
 
 #include <base/fail.h>
 #include <pthread.h>
@@ -16,6 +15,8 @@
 #include <sdk/abi_check.h>
 #include <sdk/change.h>
 #include <sdk/json.h>
+#include <sdk/query.h>
+#include <sdk/recent_ids.h>
 #include <sdk/record_index.h>
 #include <stdlib.h>
 #include <time.h>
@@ -72,14 +73,13 @@ static int32_t check_config(quipu_str config, quipu_error *error)
     int32_t code;
     if (!config.ptr && config.len == 0)
         return QUIPU_OK;
-    if ((code = abi_check_text(config, false, "config", error)) != QUIPU_OK ||
-        (code = json_parse(config, &tree, error)) != QUIPU_OK)
+    if ((code = json_parse(config, &tree, error)) != QUIPU_OK)
         return code;
     if (!cJSON_IsObject(tree))
         code = fail(error, QUIPU_E_INVALID, "config", "the configuration must be a JSON object");
     else if (tree->child)
-        code = fail(error, QUIPU_E_INVALID, tree->child->string, "the backend \"memory\" has no setting \"%s\"; it has none",
-                    tree->child->string);
+        code = fail(error, QUIPU_E_INVALID, tree->child->string,
+                    "the backend \"memory\" has no setting \"%s\"; it has none", tree->child->string);
     cJSON_Delete(tree);
     return code;
 }
@@ -91,17 +91,12 @@ static int32_t memory_open(quipu_backend *self, const quipu_open_params *params,
     struct timespec now;
     if (self->index)
         return fail(error, QUIPU_E_STATE, NULL, "the store is open already; close it first");
-    if ((code = abi_check_call(call, error)) != QUIPU_OK ||
-        (code = abi_check_struct(params, sizeof *params, "quipu_open_params", error)) != QUIPU_OK ||
-        (code = abi_check_flags(params->flags, QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_NO_CREATE, "quipu_open_params.flags",
-                                error)) != QUIPU_OK ||
-        (code = abi_check_text(params->path, false, "path", error)) != QUIPU_OK ||
+    if ((code = abi_check_call(call, error)) != QUIPU_OK || (code = abi_check_open(params, error)) != QUIPU_OK ||
         (code = check_config(params->config, error)) != QUIPU_OK)
         return code;
-    if (!params->path.ptr || params->path.len == 0 || params->path.ptr[0] != '/')
-        return fail(error, QUIPU_E_INVALID, "path", "the store's path must be absolute");
     if (params->flags & QUIPU_OPEN_NO_CREATE)
-        return fail(error, QUIPU_E_NOT_FOUND, "path", "the backend \"memory\" keeps nothing, so there is never a store to find");
+        return fail(error, QUIPU_E_NOT_FOUND, "path",
+                    "the backend \"memory\" keeps nothing, so there is never a store to find");
     clock_gettime(CLOCK_MONOTONIC, &now);
     recent_ids_begin(&self->applied, (uint64_t)now.tv_nsec * 0x9e3779b97f4a7c15u ^ (uint64_t)(uintptr_t)self);
     self->flags = params->flags;
@@ -150,7 +145,8 @@ static void free_steps(step *steps, uint64_t count)
 
 /* Checks every expectation and makes every copy, before anything is touched. Returns the number of changes that leave a
  * trace in *altering. */
-static int32_t plan(quipu_backend *self, const quipu_change_set *set, step *steps, uint64_t *altering, quipu_error *error)
+static int32_t plan(quipu_backend *self, const quipu_change_set *set, step *steps, uint64_t *altering,
+                    quipu_error *error)
 {
     for (uint64_t i = 0; i < set->changes.count; i++) {
         const quipu_change *change = QUIPU_AT(quipu_change, &set->changes, i);
@@ -242,7 +238,8 @@ static int32_t refuse_as_of(quipu_str as_of, quipu_error *error)
 {
     if (!as_of.ptr)
         return QUIPU_OK;
-    return fail(error, QUIPU_E_UNSUPPORTED, "as_of", "the backend \"memory\" keeps no history; ask for the present state");
+    return fail(error, QUIPU_E_UNSUPPORTED, "as_of",
+                "the backend \"memory\" keeps no history; ask for the present state");
 }
 
 static int32_t memory_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit, void *context,
@@ -285,23 +282,16 @@ static int32_t memory_stats(quipu_backend *self, quipu_stat_fn visit, void *cont
     int32_t code = check_entry(self, call, error);
     if (code != QUIPU_OK)
         return code;
-    if (!visit)
-        return fail(error, QUIPU_E_INVALID, "visit", "visit is NULL; give a function");
     const quipu_stat figures[] = {
-        { .struct_size = sizeof(quipu_stat), .name = QUIPU_STR_INIT("records"),
+        { .struct_size = sizeof(quipu_stat),
+          .name = QUIPU_STR_INIT("records"),
           .value = (int64_t)record_index_count(self->index) },
         { .struct_size = sizeof(quipu_stat), .name = QUIPU_STR_INIT("persistent"), .value = 0 },
-        { .struct_size = sizeof(quipu_stat), .name = QUIPU_STR_INIT("kept_in"),
+        { .struct_size = sizeof(quipu_stat),
+          .name = QUIPU_STR_INIT("kept_in"),
           .text = QUIPU_STR_INIT("the memory of one process; nothing is left when the store is closed") },
     };
-    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
-        int32_t answer = visit(context, &figures[i]);
-        if (answer < 0)
-            return fail(error, answer, NULL, "the visitor ended the call: %s", error_text(answer));
-        if (answer > 0)
-            break;
-    }
-    return QUIPU_OK;
+    return query_show_figures(figures, sizeof figures / sizeof figures[0], visit, context, error);
 }
 
 static int32_t memory_flush(quipu_backend *self, const quipu_call *call, quipu_error *error)
@@ -317,12 +307,6 @@ static const void *memory_get_extension(quipu_backend *self, const quipu_str *id
 }
 
 /* ---- the plugin ---- */
-
-static int32_t plugin_init(const quipu_host *host, uint32_t abi_min, uint32_t abi_max, uint32_t *chosen,
-                           quipu_error *error)
-{
-    return abi_negotiate(host, abi_min, abi_max, chosen, error);
-}
 
 static void plugin_deinit(void)
 {
@@ -361,4 +345,5 @@ static const void *plugin_factory(const quipu_str *id)
     return id && QUIPU_IS(id, QUIPU_BACKENDS) ? &memory_list : NULL;
 }
 
-QUIPU_PLUGIN("memory", QUIPU_VERSION, "Apache-2.0", QUIPU_PLUGIN_FORK_SAFE, plugin_init, plugin_deinit, plugin_factory);
+QUIPU_PLUGIN("memory", QUIPU_VERSION, "Apache-2.0", QUIPU_PLUGIN_FORK_SAFE, abi_negotiate, plugin_deinit,
+             plugin_factory);

@@ -14,8 +14,10 @@ int32_t abi_check_out(const void *pointer, size_t known, const char *name, quipu
         return fail(error, QUIPU_E_INVALID, name, "%s is NULL; give one", name);
     memcpy(&size, pointer, sizeof size);
     if (size < known)
-        return fail(error, QUIPU_E_INVALID, name, "%s says struct_size %u, but its first version has %zu bytes; "
-                    "set struct_size to sizeof", name, size, known);
+        return fail(error, QUIPU_E_INVALID, name,
+                    "%s says struct_size %u, but its first version has %zu bytes; "
+                    "set struct_size to sizeof",
+                    name, size, known);
     return QUIPU_OK;
 }
 
@@ -28,15 +30,18 @@ int32_t abi_check_struct(const void *pointer, size_t known, const char *name, qu
     memcpy(&size, pointer, sizeof size);
     for (size_t i = known; i < size; i++)
         if (((const unsigned char *)pointer)[i] != 0)
-            return fail(error, QUIPU_E_INVALID, name, "%s has a field at byte %zu that this side, which knows %zu bytes, "
-                        "does not understand; leave it zero", name, i, known);
+            return fail(error, QUIPU_E_INVALID, name,
+                        "%s has a field at byte %zu that this side, which knows %zu bytes, "
+                        "does not understand; leave it zero",
+                        name, i, known);
     return QUIPU_OK;
 }
 
 int32_t abi_check_flags(uint32_t flags, uint32_t known, const char *name, quipu_error *error)
 {
     if (flags & ~known)
-        return fail(error, QUIPU_E_INVALID, name, "%s: flags 0x%x are not known; leave them zero", name, flags & ~known);
+        return fail(error, QUIPU_E_INVALID, name, "%s: flags 0x%x are not known; leave them zero", name,
+                    flags & ~known);
     return QUIPU_OK;
 }
 
@@ -99,6 +104,20 @@ int32_t abi_check_call(const quipu_call *call, quipu_error *error)
     return call_check(call, error);
 }
 
+int32_t abi_check_open(const quipu_open_params *params, quipu_error *error)
+{
+    int32_t code;
+    if ((code = abi_check_struct(params, sizeof *params, "quipu_open_params", error)) != QUIPU_OK ||
+        (code = abi_check_flags(params->flags, QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_NO_CREATE, "quipu_open_params.flags",
+                                error)) != QUIPU_OK ||
+        (code = abi_check_text(params->path, false, "path", error)) != QUIPU_OK ||
+        (code = abi_check_text(params->config, false, "config", error)) != QUIPU_OK)
+        return code;
+    if (!params->path.ptr || params->path.len == 0 || params->path.ptr[0] != '/')
+        return fail(error, QUIPU_E_INVALID, "path", "the store's path must be absolute");
+    return QUIPU_OK;
+}
+
 int32_t abi_negotiate(const quipu_host *host, uint32_t abi_min, uint32_t abi_max, uint32_t *chosen, quipu_error *error)
 {
     const uint32_t mine = QUIPU_ABI_VERSION;
@@ -108,10 +127,11 @@ int32_t abi_negotiate(const quipu_host *host, uint32_t abi_min, uint32_t abi_max
     if (!chosen)
         return fail(error, QUIPU_E_INVALID, "chosen", "chosen is NULL; give a place for the version");
     if (mine < abi_min || mine > abi_max)
-        return fail(error, QUIPU_E_ABI, "abi", "the plugin speaks ABI %u.%u, the host %u.%u to %u.%u; "
-                    "build the plugin with the host's headers", QUIPU_ABI_MAJOR(mine), QUIPU_ABI_MINOR(mine),
-                    QUIPU_ABI_MAJOR(abi_min), QUIPU_ABI_MINOR(abi_min), QUIPU_ABI_MAJOR(abi_max),
-                    QUIPU_ABI_MINOR(abi_max));
+        return fail(error, QUIPU_E_ABI, "abi",
+                    "the plugin speaks ABI %u.%u, the host %u.%u to %u.%u; "
+                    "build the plugin with the host's headers",
+                    QUIPU_ABI_MAJOR(mine), QUIPU_ABI_MINOR(mine), QUIPU_ABI_MAJOR(abi_min), QUIPU_ABI_MINOR(abi_min),
+                    QUIPU_ABI_MAJOR(abi_max), QUIPU_ABI_MINOR(abi_max));
     *chosen = mine;
     return QUIPU_OK;
 }

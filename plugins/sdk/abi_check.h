@@ -6,7 +6,7 @@
 #ifndef SDK_ABI_CHECK_H
 #define SDK_ABI_CHECK_H
 
-#include <quipu/base.h>
+#include <quipu/backend.h>
 #include <quipu/error.h>
 #include <quipu/host.h>
 #include <stdbool.h>
@@ -34,7 +34,10 @@ int32_t abi_check_id(quipu_str id, quipu_error *error);
 /* Checks a call's struct and token, then its deadline and cancel flag (call_check). NULL is fine. */
 int32_t abi_check_call(const quipu_call *call, quipu_error *error);
 
-/* What a plugin's init does with the two ranges: *chosen is the version of these headers where the host speaks it as well.
+/* Checks the parameters of open: struct, flags, an absolute path without NUL, texts. Errors: INVALID. */
+int32_t abi_check_open(const quipu_open_params *params, quipu_error *error);
+
+/* What a plugin's init does with the two ranges (it can stand in that slot as it is): *chosen is the version of these headers where the host speaks it as well.
  * Errors: ABI, with both sides in the message; INVALID. */
 int32_t abi_negotiate(const quipu_host *host, uint32_t abi_min, uint32_t abi_max, uint32_t *chosen, quipu_error *error);
 

@@ -39,7 +39,8 @@ static int32_t check_header(const quipu_change_set *set, quipu_error *error)
         (code = abi_check_flags(set->flags, 0, "quipu_change_set.flags", error)) != QUIPU_OK)
         return code;
     if (memcmp(set->change_id, none, sizeof none) == 0)
-        return fail(error, QUIPU_E_INVALID, "change_id", "the change id is all zeros; make a random one for each change set");
+        return fail(error, QUIPU_E_INVALID, "change_id",
+                    "the change id is all zeros; make a random one for each change set");
     if (set->time == QUIPU_TIME_NONE)
         return fail(error, QUIPU_E_INVALID, "time", "the change set has no time");
     if (!is_operation(set->operation))
@@ -153,7 +154,8 @@ static int32_t check_twice(const quipu_array *changes, quipu_error *error)
         return QUIPU_OK;
     sorted = malloc((size_t)changes->count * sizeof *sorted);
     if (!sorted)
-        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to check %llu changes", (unsigned long long)changes->count);
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to check %llu changes",
+                    (unsigned long long)changes->count);
     for (uint64_t i = 0; i < changes->count; i++)
         sorted[i] = QUIPU_AT(quipu_change, changes, i);
     qsort(sorted, (size_t)changes->count, sizeof(sorted[0]), compare_ids);

@@ -4,8 +4,8 @@
  * Two generations. When the younger one holds RECENT_IDS, it becomes the older one and the older one is forgotten; so between
  * RECENT_IDS and twice as many are known. Not thread-safe: its owner locks.
  */
-#ifndef MEMORY_RECENT_IDS_H
-#define MEMORY_RECENT_IDS_H
+#ifndef SDK_RECENT_IDS_H
+#define SDK_RECENT_IDS_H
 
 #include <stdbool.h>
 #include <stddef.h>

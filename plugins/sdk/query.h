@@ -1,0 +1,47 @@
+/*
+ * query.h - the reading side of a backend without an index: checks of what get, scan and search are asked, and the
+ * showing of records that were collected by looking at each one.
+ *
+ * A backend collects what filter_match lets through, under its lock, with a reference to each record; lets the lock go; and
+ * hands the array to query_show_page or query_show_best. Backends with many records use record_index.h.
+ */
+#ifndef SDK_QUERY_H
+#define SDK_QUERY_H
+
+#include "record_list.h"
+#include <quipu/query.h>
+
+/* Structs, flags, ids, order, k, mode, filter and texts, as plugin_api/quipu/query.h has them. Errors: INVALID. */
+int32_t query_check_get(const quipu_get *q, quipu_error *error);
+int32_t query_check_scan(const quipu_scan *q, quipu_error *error);
+int32_t query_check_search(const quipu_search *q, quipu_error *error);
+
+/* Puts the records into the order that `q` asks for, leaves out those up to its cursor, and shows `limit` of them, each with
+ * its cursor. The list is sorted in place and stays the caller's. Errors: INVALID (cursor), those of the visitor. */
+int32_t query_show_page(record_list *records, const quipu_scan *q, quipu_hit_fn visit, void *context,
+                        const quipu_call *call, quipu_error *error);
+
+/* Shows the one record that get found; of an empty list NOT_FOUND, naming the id. */
+int32_t query_show_one(const record_list *records, const quipu_get *q, quipu_hit_fn visit, void *context,
+                       quipu_error *error);
+
+/* How well a record answers; 0 or less: not at all. */
+typedef double (*query_score_fn)(const quipu_search *q, const quipu_record *r);
+
+/* A score for beginners: how many words of the question the text holds, without regard to case. */
+double query_words_in_common(const quipu_search *q, const quipu_record *r);
+
+/* Shows the k best of the records that have a score, best first, equal scores by id; with QUIPU_SEARCH_EXPLAIN the score as
+ * one component of the name given. */
+int32_t query_show_best(const record_list *records, query_score_fn score, const char *component, const quipu_search *q,
+                        quipu_hit_fn visit, void *context, const quipu_call *call, quipu_error *error);
+
+/* Shows figures until the visitor stops. */
+int32_t query_show_figures(const quipu_stat *figures, size_t count, quipu_stat_fn visit, void *context,
+                           quipu_error *error);
+
+/* What a visitor's answer means for the call: QUIPU_OK to go on, and *stop set where it wants no more; else its code, with
+ * `error` filled. */
+int32_t query_answer(int32_t answer, bool *stop, quipu_error *error);
+
+#endif
