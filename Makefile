@@ -1,32 +1,45 @@
 # Quipu. `make` builds build/quipu, build/libquipu.so and build/plugins/NAME.so.
 #
 #   make demo            a short story that shows what Quipu does
-#   make test            every test that fits in ten minutes; SAN=address,undefined or SAN=thread for the same under a sanitizer
-#   make check-abi       the public headers: language standards, layout, tags, abidiff
-#   make lint            formatting, clang-tidy, cppcheck, dependency rules
-#   make install         PREFIX=/usr/local DESTDIR=
+#   make test            every test; T="test_a test_b" for some; SAN=address,undefined or SAN=thread for the same under a sanitizer
+#   make test-valgrind   the unit tests under valgrind
+#   make check-abi       the public headers: language standards, layout, tags, abidiff; make update-abi writes the references anew
+#   make lint            formatting, clang-tidy, cppcheck, dependency rules, shellcheck; make format formats
+#   make bench-slot      what a call through the slot costs
+#   make man             man pages and shell completions, into build/share
+#   make install         PREFIX=/usr/local DESTDIR=; make uninstall takes it back
+#   make setup           installs what is needed to build; test and demo do it themselves
 #
-# A folder of plugins/ that holds C files becomes one plugin; a file tests/unit/test_X.c one test program.
+# V=1 shows whole commands. A folder of plugins/ that holds C files becomes one plugin; a file tests/FOLDER/test_X.c one test program.
 
 VERSION := 0.1.0
+SOVERSION := 0
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SAN     ?=
+V       ?=
 
 comma := ,
 B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 
 CC      ?= cc
 OPT     ?= -O2
+has_flag = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')
 CSTD    := -std=c11 -D_POSIX_C_SOURCE=200809L -D_XOPEN_SOURCE=700
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
-HARDEN  := -fstack-protector-strong -fstack-clash-protection $(if $(SAN),,-D_FORTIFY_SOURCE=2)
-SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -O1)
+FORTIFY := $(if $(SAN)$(filter -O0 -Og,$(OPT)),-U_FORTIFY_SOURCE,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDEN  := -fstack-protector-strong $(call has_flag,-fstack-clash-protection) $(FORTIFY)
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1)
 INCLUDES := -I. -Iplugin_api -Ihost_shim/include -Iplugins
-override CFLAGS += $(CSTD) $(OPT) -g $(WARN) $(HARDEN) -fPIC -fvisibility=hidden -pthread $(INCLUDES) \
+SYSTEM_INCLUDES := $(shell pkg-config --cflags openblas 2>/dev/null)
+override CFLAGS += $(CSTD) $(OPT) -g $(WARN) $(HARDEN) -fPIC -fvisibility=hidden -pthread $(INCLUDES) $(SYSTEM_INCLUDES) \
 	-DQUIPU_VERSION='"$(VERSION)"' $(SANFLAGS)
 override LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed -pthread $(SANFLAGS)
 SHARED  := -shared -Wl,-Bsymbolic $(if $(SAN),,-Wl$(comma)-z$(comma)defs)
+
+# $(call say,WORD,FILE) heads each command: one short line, or with V=1 the command itself.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
@@ -41,6 +54,7 @@ LIBBASE    := $(B)/lib/libbase.a
 LIBSDK     := $(B)/lib/libsdk.a
 LIBSTORAGE := $(B)/lib/libstorage_git.a
 LIBCORE    := $(B)/lib/libcore.a
+LIBTEST    := $(B)/lib/libtest.a
 
 BASE_LIBS    := -lcrypto
 SDK_LIBS     := -lcjson -lstemmer -lopenblas -lm
@@ -49,79 +63,150 @@ STORAGE_LIBS := -lgit2 -ldeflate
 PLUGINS := $(filter-out sdk,$(sort $(foreach f,$(wildcard plugins/*/*.c),$(word 2,$(subst /, ,$(f))))))
 PLUGIN_FILES := $(PLUGINS:%=$(B)/plugins/%.so)
 
-.PHONY: all clean
+.PHONY: all setup clean
 all: $(B)/quipu $(B)/libquipu.so $(PLUGIN_FILES)
+
+setup:
+	@sh scripts/setup.sh
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(LIBBASE): $(BASE_OBJ)
 $(LIBSDK): $(SDK_OBJ) $(OS_OBJ)
 $(LIBSTORAGE): $(STORAGE_OBJ)
 $(LIBCORE): $(CORE_OBJ)
+$(LIBTEST): $(call objects,$(wildcard tests/support/*.c))
 $(B)/lib/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 
 $(B)/libquipu.so: $(CORE_OBJ) $(LIBSDK) $(LIBBASE)
-	$(CC) $(LDFLAGS) $(SHARED) -Wl,-soname,libquipu.so.0 -o $@ $^ $(SDK_LIBS) $(BASE_LIBS) -ldl
-	@ln -sf libquipu.so $(B)/libquipu.so.0
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $(SHARED) -Wl,-soname,libquipu.so.$(SOVERSION) -o $@ $^ $(SDK_LIBS) $(BASE_LIBS) -ldl
+	@ln -sf libquipu.so $(B)/libquipu.so.$(SOVERSION)
 
 $(B)/quipu: $(CLI_OBJ) $(LIBSDK) $(LIBBASE) $(B)/libquipu.so
-	$(CC) $(LDFLAGS) -pie -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $(CLI_OBJ) $(LIBSDK) $(LIBBASE) -L$(B) -lquipu $(SDK_LIBS) $(BASE_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -pie -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $(CLI_OBJ) $(LIBSDK) $(LIBBASE) -L$(B) -lquipu $(SDK_LIBS) $(BASE_LIBS)
 
 # Plugins: one symbol is exported; OpenBLAS keeps threads, so what links it stays resident (-z nodelete).
 define plugin_rule
-$(B)/plugins/$(1).so: $(call objects,$(wildcard plugins/$(1)/*.c)) $$(if $$(filter git,$(1)),$(LIBSTORAGE)) $(LIBSDK) $(LIBBASE)
+$(B)/plugins/$(1).so: $(call objects,$(wildcard plugins/$(1)/*.c)) $(if $(filter git,$(1)),$(LIBSTORAGE)) $(LIBSDK) $(LIBBASE) plugins/sdk/plugin.map
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) $$(SHARED) -Wl,--version-script=plugins/sdk/plugin.map -Wl,-z,nodelete -o $$@ $$^ $$(if $$(filter git,$(1)),$(STORAGE_LIBS)) $(SDK_LIBS) $(BASE_LIBS)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) $$(SHARED) -Wl,--version-script=plugins/sdk/plugin.map -Wl,-z,nodelete -o $$@ $$(filter-out %.map,$$^) \
+		$(if $(filter git,$(1)),$(STORAGE_LIBS)) $(SDK_LIBS) $(BASE_LIBS)
 endef
 $(foreach p,$(PLUGINS),$(eval $(call plugin_rule,$(p))))
 
 # ---- tests ----
 
-# A file tests/FOLDER/test_X.c is one cmocka program, tests/FOLDER/test_X.sh one script; T=test_X runs just that one (or several).
-# Code that several test programs share lives in tests/support/. Other makefiles add what tests need to MUTANTS and EXAMPLES.
+# tests/FOLDER/test_X.c is one cmocka program, tests/FOLDER/test_X.sh one script that prints TAP. What several programs share lives
+# in tests/support/. The two makefiles included here add what tests need to MUTANTS and EXAMPLES, with its rules.
 T ?=
-TEST_C    := $(wildcard tests/*/test_*.c)
-TEST_SH   := $(wildcard tests/*/test_*.sh)
+TEST_C  := $(wildcard tests/*/test_*.c)
+TEST_SH := $(wildcard tests/*/test_*.sh)
 ifneq ($(T),)
-TEST_C    := $(foreach t,$(T),$(filter %/$(t).c,$(TEST_C)))
-TEST_SH   := $(foreach t,$(T),$(filter %/$(t).sh,$(TEST_SH)))
+TEST_C  := $(foreach t,$(T),$(filter %/$(t).c,$(TEST_C)))
+TEST_SH := $(foreach t,$(T),$(filter %/$(t).sh,$(TEST_SH)))
 endif
 TEST_PROGRAMS := $(patsubst %.c,$(B)/tests/%,$(notdir $(TEST_C)))
-LIBTEST   := $(B)/lib/libtest.a
 TEST_ARCHIVES ?= $(LIBTEST) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
 TEST_LIBS := -lcmocka $(STORAGE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
 
 -include tests/mutants/mutants.mk
 -include examples/examples.mk
 
-$(LIBTEST): $(call objects,$(wildcard tests/support/*.c))
-
 define test_rule
 $(B)/tests/$(basename $(notdir $(1))): $(call objects,$(1)) $(TEST_ARCHIVES)
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -pie -o $$@ $$^ $$(TEST_LIBS)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -pie -o $$@ $$^ $$(TEST_LIBS)
 endef
 $(foreach t,$(wildcard tests/*/test_*.c),$(eval $(call test_rule,$(t))))
 
-.PHONY: test test-programs
-test-programs: $(TEST_PROGRAMS) $(if $(T),$(if $(TEST_SH),all $(MUTANTS) $(EXAMPLES)),all $(MUTANTS) $(EXAMPLES))
 $(B)/tests/runner: $(call objects,tests/runner.c)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -pie -o $@ $^
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
 
-# Seconds that one test program may take.
+# Seconds that one test program may take, and how many run at once.
 TEST_LIMIT ?= $(if $(SAN),400,120)
 JOBS ?= 2
+SANITIZER_ENV := ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 \
+	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/suppressions/lsan.supp:print_suppressions=0 \
+	UBSAN_OPTIONS=print_stacktrace=1 \
+	TSAN_OPTIONS=suppressions=$(CURDIR)/tests/suppressions/tsan.supp:second_deadlock_stack=1
 RUN_TESTS = env QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) SOURCE=$(CURDIR) CC="$(CC)" SAN="$(SAN)" \
-	$(B)/tests/runner -j $(JOBS) -l $(TEST_LIMIT)
+	$(if $(SAN),$(SANITIZER_ENV)) $(B)/tests/runner -j $(JOBS) -l $(TEST_LIMIT)
 
-test: test-programs $(B)/tests/runner
+.PHONY: test test-programs run-tests test-valgrind
+# In two steps, because nothing may be compiled before what it needs is installed.
+test:
+	@sh scripts/setup.sh
+	@$(MAKE) --no-print-directory run-tests
+test-programs: $(TEST_PROGRAMS) $(B)/tests/runner $(if $(T),$(if $(TEST_SH),all $(MUTANTS) $(EXAMPLES)),all $(MUTANTS) $(EXAMPLES))
+run-tests: test-programs
+	$(if $(TEST_C)$(TEST_SH),,@echo "make test: there is no test named $(T)" >&2; exit 2)
 	@$(RUN_TESTS) $(TEST_PROGRAMS) $(TEST_SH)
+
+# Programs that take minutes under valgrind, or fork and kill, are left to the sanitizers.
+VALGRIND := valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=99 \
+	--suppressions=tests/suppressions/valgrind.supp
+VALGRIND_SKIP ?=
+VALGRIND_PROGRAMS = $(filter-out $(VALGRIND_SKIP:%=$(B)/tests/%),$(patsubst %.c,$(B)/tests/%,$(notdir $(filter tests/unit/%,$(TEST_C)))))
+test-valgrind: $(B)/tests/runner $(TEST_PROGRAMS) all $(MUTANTS)
+	@OPENBLAS_NUM_THREADS=1 OPENBLAS_CORETYPE=Haswell $(RUN_TESTS) -l 600 -w 'exec $(VALGRIND) "$$@"' $(VALGRIND_PROGRAMS)
+
+# ---- checks that need no run ----
+
+.PHONY: check-abi update-abi lint format
+check-abi:
+	@sh scripts/check-abi.sh
+update-abi:
+	@sh scripts/check-abi.sh -u
+lint:
+	@LINT_FLAGS='$(CSTD) $(INCLUDES) $(SYSTEM_INCLUDES) -DQUIPU_VERSION="\"$(VERSION)\""' bash scripts/lint.sh
+format:
+	@sh scripts/format.sh $$(git ls-files '*.c' '*.h')
+
+# ---- demo and benchmark ----
+
+.PHONY: demo demo-run bench-slot
+demo:
+	@sh scripts/setup.sh
+	@$(MAKE) --no-print-directory demo-run
+demo-run: all
+	@QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) sh examples/demo.sh
+
+$(B)/bench/bench_slot: $(call objects,bench/bench_slot.c) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ $(STORAGE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
+bench-slot: $(B)/bench/bench_slot all
+	@BUILD=$(abspath $(B)) $(B)/bench/bench_slot
+
+# ---- what the program itself writes: man pages and completions ----
+
+.PHONY: man
+man: $(B)/share/made
+$(B)/share/made: $(B)/quipu scripts/make-man.sh
+	$(call say,MAN,$(B)/share)
+	@sh scripts/make-man.sh $(B)/quipu $(B)/share && touch $@
+
+# ---- installation ----
+
+# scripts/install.sh keeps the list of what is installed, so that uninstall takes back exactly that.
+.PHONY: install uninstall
+install: all man
+	@DESTDIR='$(DESTDIR)' sh scripts/install.sh '$(B)' '$(PREFIX)' '$(VERSION)' '$(SOVERSION)'
+uninstall:
+	@DESTDIR='$(DESTDIR)' sh scripts/install.sh -u '$(B)' '$(PREFIX)' '$(VERSION)' '$(SOVERSION)'
 
 clean:
 	rm -rf $(B)

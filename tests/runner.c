@@ -1,11 +1,12 @@
 /*
  * runner.c - runs test programs and counts what they say.
  *
- *     runner [-j JOBS] [-l SECONDS] PROGRAM...
+ *     runner [-j JOBS] [-l SECONDS] [-w WRAPPER] PROGRAM...
  *
  * Each program gets a process group, a time limit, an empty home and a temporary folder of its own, and talks TAP
  * (https://testanything.org); cmocka is asked to do so, a program named *.sh is given to sh. A crash, a hang, an exit status
- * that does not fit, and a plan that does not fit count as a failed case each. The last line is the sum of all cases:
+ * that does not fit, and a plan that does not fit count as a failed case each. WRAPPER is a command for sh,
+ * `exec valgrind "$@"` for one, that is given the program as its argument. The last line is the sum of all cases:
  * `N passed, N failed` or `N passed, N failed, N skipped`. Exit status: 0, or 1 where anything failed, 2 for wrong usage.
  */
 #ifndef _GNU_SOURCE
@@ -57,6 +58,7 @@ typedef struct job {
 
 static volatile sig_atomic_t interrupted;
 static bool colour;
+static const char *wrapper;
 
 static void on_signal(int number)
 {
@@ -225,7 +227,9 @@ static void run_child(const job *j, int output)
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     set_environment(j);
-    if (dot && strcmp(dot, ".sh") == 0)
+    if (wrapper)
+        execlp("sh", "sh", "-c", wrapper, "sh", j->program, (char *)NULL);
+    else if (dot && strcmp(dot, ".sh") == 0)
         execlp("sh", "sh", j->program, (char *)NULL);
     else
         execl(j->program, j->program, (char *)NULL);
@@ -398,16 +402,18 @@ int main(int argc, char **argv)
     counts sum = { 0, 0, 0 };
     long limit = 60, width = 2;
     int option;
-    while ((option = getopt(argc, argv, "j:l:")) != -1) {
+    while ((option = getopt(argc, argv, "j:l:w:")) != -1) {
         if (option == 'j')
             width = strtol(optarg, NULL, 10);
         else if (option == 'l')
             limit = strtol(optarg, NULL, 10);
+        else if (option == 'w')
+            wrapper = optarg;
         else
             return 2;
     }
     if (optind == argc || width < 1 || width > JOBS_MAX || limit < 1) {
-        fputs("runner: usage: runner [-j JOBS] [-l SECONDS] PROGRAM...\n", stderr);
+        fputs("runner: usage: runner [-j JOBS] [-l SECONDS] [-w WRAPPER] PROGRAM...\n", stderr);
         return 2;
     }
     sigaction(SIGINT, &action, NULL);
