@@ -8,7 +8,7 @@ debian="gcc make pkg-config libgit2-dev libcjson-dev libopenblas-dev libssl-dev 
  libc6-dev git python3 python3-numpy"
 fedora="gcc make pkgconf-pkg-config libgit2-devel cjson-devel openblas-devel openssl-devel libdeflate-devel
  libstemmer-devel libcmocka-devel git python3-numpy"
-alpine="gcc musl-dev make pkgconf libgit2-dev cjson-dev openblas-dev openssl-dev libdeflate-dev snowball-dev cmocka-dev
+alpine="gcc musl-dev make pkgconf libgit2-dev cjson-dev openblas-dev openssl-dev libdeflate-dev libstemmer-dev cmocka-dev
  git python3 py3-numpy"
 arch="gcc make pkgconf libgit2 cjson openblas cblas openssl libdeflate snowball cmocka git python-numpy"
 macos="pkg-config libgit2 cjson openblas openssl@3 libdeflate snowball cmocka numpy"
