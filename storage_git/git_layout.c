@@ -1,0 +1,158 @@
+/* git_layout.c - see git_layout.h, and gitrepository-layout(5). */
+#include "git_layout.h"
+
+#include "os.h"
+
+#include <base/buffer.h>
+#include <base/fail.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* What stock git needs to leave a store sound: no loose objects from small pushes, no packing behind our back, no lost
+ * commits by force, everything synced. */
+static const char config[] = "[core]\n"
+                             "\trepositoryformatversion = 0\n"
+                             "\tfilemode = true\n"
+                             "\tbare = true\n"
+                             "\tfsync = all\n"
+                             "\tlogAllRefUpdates = true\n"
+                             "[receive]\n"
+                             "\tdenyNonFastForwards = true\n"
+                             "\tdenyDeletes = true\n"
+                             "\tunpackLimit = 1\n"
+                             "\tautogc = false\n"
+                             "[transfer]\n"
+                             "\tunpackLimit = 1\n"
+                             "[gc]\n"
+                             "\tauto = 0\n"
+                             "\tautoPackLimit = 0\n"
+                             "[quipu]\n"
+                             "\tstore = true\n";
+
+static const char *const folders[] = { "objects", "objects/info", "objects/pack", "refs", "refs/heads", "refs/tags",
+                                       "info" };
+
+static int32_t path_in(const char *path, const char *name, buffer *out, quipu_error *error)
+{
+    buffer_clear(out);
+    buffer_printf(out, "%s/%s", path, name);
+    return out->failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open the store") : QUIPU_OK;
+}
+
+static bool exists(const char *path, const char *name, bool folder)
+{
+    buffer full = { 0 };
+    struct stat st;
+    bool there = path_in(path, name, &full, NULL) == QUIPU_OK && stat(full.bytes, &st) == 0 &&
+                 (folder ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode));
+    buffer_free(&full);
+    return there;
+}
+
+/* Names that git_layout_make and its callers make before HEAD. */
+static bool is_beginning(const char *name)
+{
+    static const char *const names[] = { ".", "..", "objects", "refs", "info", "config", "quipu" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return strncmp(name, "config.tmp-", 11) == 0 || strncmp(name, "HEAD.tmp-", 9) == 0;
+}
+
+int32_t git_layout_inspect(const char *path, git_layout_state *out, quipu_error *error)
+{
+    struct dirent *entry;
+    bool ours = true;
+    DIR *dir = opendir(path);
+    if (!dir && errno == ENOENT) {
+        *out = GIT_LAYOUT_MISSING;
+        return QUIPU_OK;
+    }
+    if (!dir)
+        return fail_errno(error, errno, "cannot open the store %s", path);
+    while ((entry = readdir(dir)) != NULL)
+        ours = ours && is_beginning(entry->d_name);
+    closedir(dir);
+    if (ours) {
+        *out = GIT_LAYOUT_EMPTY;
+        return QUIPU_OK;
+    }
+    if (exists(path, "HEAD", false) && exists(path, "objects", true) && exists(path, "refs", true)) {
+        *out = GIT_LAYOUT_REPOSITORY;
+        return QUIPU_OK;
+    }
+    if (exists(path, ".git", true) || exists(path, ".git", false))
+        return fail(error, QUIPU_E_FORMAT, "store",
+                    "%s is a git work tree, not a Quipu store; choose another folder, or the bare store it came from",
+                    path);
+    return fail(error, QUIPU_E_FORMAT, "store", "%s holds other files and is not a Quipu store; choose another folder",
+                path);
+}
+
+static int32_t write_missing(const char *path, const char *name, const char *text, quipu_error *error)
+{
+    buffer full = { 0 };
+    int32_t code = path_in(path, name, &full, error);
+    if (code == QUIPU_OK && !exists(path, name, false))
+        code = os_replace_file(full.bytes, text, strlen(text), true, error);
+    buffer_free(&full);
+    return code;
+}
+
+int32_t git_layout_make(const char *path, quipu_error *error)
+{
+    buffer full = { 0 };
+    int32_t code = QUIPU_OK;
+    if (exists(path, "HEAD", false))
+        return QUIPU_OK;
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0] && code == QUIPU_OK; i++) {
+        code = path_in(path, folders[i], &full, error);
+        if (code == QUIPU_OK)
+            code = os_make_folder(full.bytes, error);
+    }
+    buffer_free(&full);
+    if (code == QUIPU_OK)
+        code = write_missing(path, "config", config, error);
+    if (code == QUIPU_OK)
+        code = write_missing(path, "HEAD", "ref: refs/heads/main\n", error);
+    return code;
+}
+
+int32_t git_layout_branch(const char *path, char **out, quipu_error *error)
+{
+    static const char prefix[] = "ref: refs/heads/";
+    buffer full = { 0 }, text = { 0 };
+    int32_t code = path_in(path, "HEAD", &full, error);
+    if (code == QUIPU_OK)
+        code = os_read_file(full.bytes, 4096, &text, error);
+    while (code == QUIPU_OK && text.len > 0 && strchr(" \r\n", text.bytes[text.len - 1]))
+        text.bytes[--text.len] = '\0';
+    if (code == QUIPU_OK && (text.len < sizeof prefix || strncmp(text.bytes, prefix, sizeof prefix - 1) != 0))
+        code = fail(error, QUIPU_E_FORMAT, "store", "%s names no branch; run `git symbolic-ref HEAD refs/heads/main`",
+                    full.bytes);
+    if (code == QUIPU_OK) {
+        *out = str_dup(str_of(text.bytes + 5));
+        if (!*out)
+            code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open the store");
+    }
+    buffer_free(&full);
+    buffer_free(&text);
+    return code;
+}
+
+int32_t git_layout_is_ours(const char *path, bool *out, quipu_error *error)
+{
+    buffer full = { 0 }, text = { 0 };
+    *out = false;
+    int32_t code = path_in(path, "config", &full, error);
+    if (code == QUIPU_OK)
+        code = os_read_file(full.bytes, 1 << 20, &text, error);
+    if (code == QUIPU_OK)
+        *out = text.bytes && strstr(text.bytes, "[quipu]") != NULL;
+    buffer_free(&full);
+    buffer_free(&text);
+    return code;
+}

@@ -1,0 +1,25 @@
+/*
+ * git_layout.h - the folder of a bare repository: telling what a folder is, and making a new one.
+ */
+#ifndef STORAGE_GIT_GIT_LAYOUT_H
+#define STORAGE_GIT_GIT_LAYOUT_H
+
+#include <quipu/error.h>
+#include <stdbool.h>
+
+typedef enum git_layout_state {
+    GIT_LAYOUT_MISSING,    /* there is no such folder */
+    GIT_LAYOUT_EMPTY,      /* an empty folder, or one in which making a store was cut short */
+    GIT_LAYOUT_REPOSITORY, /* a bare repository */
+} git_layout_state;
+
+/* Errors: FORMAT (something else is in it: a work tree, other files, a repository of a format that we cannot read), IO. */
+int32_t git_layout_inspect(const char *path, git_layout_state *out, quipu_error *error);
+/* Makes what is missing of a bare repository; HEAD comes last. A complete one is left as it is. */
+int32_t git_layout_make(const char *path, quipu_error *error);
+/* The branch that HEAD names, as "refs/heads/main", for the caller to free. Errors: FORMAT (a detached HEAD). */
+int32_t git_layout_branch(const char *path, char **out, quipu_error *error);
+/* Whether the repository was made by git_layout_make: its config says so. */
+int32_t git_layout_is_ours(const char *path, bool *out, quipu_error *error);
+
+#endif

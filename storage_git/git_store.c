@@ -1,0 +1,519 @@
+/* git_store.c - opening, resolving, and the transaction; see git_store.h. */
+#include "git_store.h"
+
+#include "git_layout.h"
+#include "os.h"
+#include "refs.h"
+
+#include <base/fail.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    PACKS_MOST = 32,           /* more than that are merged */
+    TREE_SIZE_MAX = 64 << 20,  /* bytes of loaded folders kept between transactions */
+    LOCK_PAUSE_MIN_NS = 1000000,
+    LOCK_PAUSE_MAX_NS = 16000000,
+};
+
+struct git_store {
+    char *path;
+    char *private_folder;
+    char *pack_folder;
+    char *branch; /* "refs/heads/main" */
+    objects *objects;
+    git_store_options options;
+    int lock_fd;
+    pthread_mutex_t writer; /* one transaction at a time within the process; the file's lock does it between processes */
+    work_tree *tree;        /* of commit tree_of; what it loaded is kept for the next transaction */
+    object_id tree_of;
+};
+
+/* A blob that is in the pack under way, for reading it back. */
+typedef struct staged {
+    object_id id;
+    buffer bytes;
+} staged;
+
+struct git_transaction {
+    git_store *store;
+    pack_writer *pack;
+    object_id base; /* the branch at begin */
+    object_id head;
+    int64_t head_time;
+    staged *staged;
+    size_t staged_count;
+};
+
+objects *git_store_objects(git_store *s)
+{
+    return s->objects;
+}
+
+const char *git_store_path(const git_store *s)
+{
+    return s->path;
+}
+
+const char *git_store_private(const git_store *s)
+{
+    return s->private_folder;
+}
+
+int32_t git_store_head(git_store *s, object_id *out, quipu_error *error)
+{
+    return ref_read(s->path, s->branch, out, error);
+}
+
+int32_t git_store_figures(git_store *s, pack_figures *out, quipu_error *error)
+{
+    return pack_count(s->pack_folder, out, error);
+}
+
+void git_store_close(git_store *s)
+{
+    if (!s)
+        return;
+    work_tree_free(s->tree);
+    objects_close(s->objects);
+    if (s->lock_fd >= 0)
+        os->close(s->lock_fd);
+    pthread_mutex_destroy(&s->writer);
+    free(s->path);
+    free(s->private_folder);
+    free(s->pack_folder);
+    free(s->branch);
+    free(s);
+}
+
+static char *join(const char *folder, const char *name)
+{
+    buffer path = { 0 };
+    buffer_printf(&path, "%s/%s", folder, name);
+    if (path.failed) {
+        buffer_free(&path);
+        return NULL;
+    }
+    return path.bytes;
+}
+
+static git_store *store_new(const char *path, const git_store_options *options)
+{
+    git_store *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->lock_fd = -1;
+    s->options = *options;
+    pthread_mutex_init(&s->writer, NULL);
+    s->path = str_dup(str_of(path));
+    s->private_folder = join(path, "quipu");
+    s->pack_folder = join(path, "objects/pack");
+    if (s->path && s->private_folder && s->pack_folder)
+        return s;
+    git_store_close(s);
+    return NULL;
+}
+
+static int32_t open_lock(git_store *s, quipu_error *error)
+{
+    int32_t code = os_make_folder(s->private_folder, error);
+    char *path = code == QUIPU_OK ? join(s->private_folder, "lock") : NULL;
+    if (code == QUIPU_OK) {
+        s->lock_fd = path ? os->open(path, O_RDWR | O_CREAT, 0600) : -1;
+        if (s->lock_fd < 0)
+            code = path ? fail_errno(error, errno, "cannot open %s", path)
+                        : fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open the store");
+    }
+    free(path);
+    return code;
+}
+
+/* What the last holder of the lock meant to do, where it died before it was done; none otherwise. */
+static void read_note(git_store *s, object_id *out)
+{
+    char text[OBJECT_ID_HEX];
+    memset(out, 0, sizeof *out);
+    if (os->pread(s->lock_fd, text, sizeof text, 0) == sizeof text && !object_id_parse(text, out))
+        memset(out, 0, sizeof *out);
+}
+
+static int write_note(git_store *s, const object_id *intended)
+{
+    char text[OBJECT_ID_HEX + 1];
+    object_id_print(intended, text);
+    if (os->ftruncate(s->lock_fd, 0) < 0 || lseek(s->lock_fd, 0, SEEK_SET) < 0)
+        return -1;
+    return object_id_is_none(intended) ? 0 : os_write_all(s->lock_fd, text, OBJECT_ID_HEX);
+}
+
+/* With the lock held: takes away what a killed writer left. */
+static void clear_stale(git_store *s)
+{
+    object_id intended, none = { { 0 } };
+    read_note(s, &intended);
+    if (object_id_is_none(&intended))
+        return;
+    ref_clear_stale_lock(s->path, s->branch, &intended);
+    write_note(s, &none);
+}
+
+/* Takes the lock between processes. With a deadline or a token it is asked for again and again, else waited for. */
+static int32_t take_file_lock(git_store *s, const quipu_call *call, quipu_error *error)
+{
+    bool wait = !call || (!call->deadline_ns && !call->cancel);
+    long pause_ns = LOCK_PAUSE_MIN_NS;
+    while (os->lock(s->lock_fd, wait) < 0) {
+        if (errno != EAGAIN)
+            return fail_errno(error, errno, "cannot lock the store");
+        int32_t code = call_check(call, error);
+        if (code != QUIPU_OK)
+            return code;
+        struct timespec pause = { 0, pause_ns };
+        nanosleep(&pause, NULL);
+        if (pause_ns < LOCK_PAUSE_MAX_NS)
+            pause_ns *= 2;
+    }
+    return QUIPU_OK;
+}
+
+/* Everything that a writing opener does under the lock: make the repository, clean up after the killed, merge packs. */
+static int32_t open_for_writing(git_store *s, quipu_error *error)
+{
+    bool merged;
+    int32_t code = open_lock(s, error);
+    if (code == QUIPU_OK)
+        code = take_file_lock(s, NULL, error);
+    if (code != QUIPU_OK)
+        return code;
+    code = git_layout_make(s->path, error);
+    if (code == QUIPU_OK)
+        code = git_layout_branch(s->path, &s->branch, error);
+    if (code == QUIPU_OK) {
+        clear_stale(s);
+        pack_clear_stale(s->pack_folder);
+        code = pack_merge(s->pack_folder, PACKS_MOST, s->options.durable, &merged, error);
+    }
+    os->unlock(s->lock_fd);
+    return code;
+}
+
+int32_t git_store_open(const char *path, const git_store_options *options, git_store **out, bool *made,
+                       quipu_error *error)
+{
+    git_layout_state state;
+    object_id head;
+    *out = NULL;
+    int32_t code = git_layout_inspect(path, &state, error);
+    if (code != QUIPU_OK)
+        return code;
+    if (state != GIT_LAYOUT_REPOSITORY && (options->no_create || options->read_only))
+        return fail(error, QUIPU_E_NOT_FOUND, "store", "there is no store at %s", path);
+    git_store *s = store_new(path, options);
+    if (!s)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open the store");
+    if (state == GIT_LAYOUT_MISSING)
+        code = os_make_folder(path, error);
+    if (code == QUIPU_OK)
+        code = options->read_only ? git_layout_branch(path, &s->branch, error) : open_for_writing(s, error);
+    char *folder = code == QUIPU_OK ? join(path, "objects") : NULL;
+    if (folder)
+        code = objects_open(folder, &s->objects, error);
+    free(folder);
+    if (code == QUIPU_OK)
+        code = git_store_head(s, &head, error);
+    if (code == QUIPU_OK)
+        code = git_layout_is_ours(path, made, error);
+    if (code != QUIPU_OK) {
+        git_store_close(s);
+        return code;
+    }
+    *made = *made && object_id_is_none(&head);
+    *out = s;
+    return QUIPU_OK;
+}
+
+/* ---- resolving ---- */
+
+static bool all_digits(quipu_str text)
+{
+    for (uint64_t i = 0; i < text.len; i++)
+        if (!strchr("0123456789abcdefABCDEF", text.ptr[i]) || text.ptr[i] == '\0')
+            return false;
+    return text.len >= 4 && text.len <= OBJECT_ID_HEX;
+}
+
+/* A name that may be looked up as a file below the repository. */
+static bool safe_name(quipu_str text)
+{
+    for (uint64_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] <= ' ' || strchr("~^:?*[\\", text.ptr[i]) ||
+            (text.ptr[i] == '.' && i + 1 < text.len && text.ptr[i + 1] == '.'))
+            return false;
+    return text.len > 0 && text.len < 200 && text.ptr[0] != '/' && text.ptr[0] != '-';
+}
+
+static int32_t resolve_name(git_store *s, quipu_str name, object_id *out, quipu_error *error)
+{
+    static const char *const places[] = { "refs/heads/%.*s", "refs/tags/%.*s", "refs/remotes/%.*s" };
+    memset(out, 0, sizeof *out);
+    if (name.len == 4 && memcmp(name.ptr, "HEAD", 4) == 0)
+        return git_store_head(s, out, error);
+    for (size_t i = 0; i < 3 && safe_name(name); i++) {
+        char ref[256];
+        snprintf(ref, sizeof ref, places[i], (int)name.len, name.ptr);
+        int32_t code = ref_read(s->path, ref, out, error);
+        if (code != QUIPU_OK || !object_id_is_none(out))
+            return code;
+    }
+    if (all_digits(name))
+        return objects_find_commit(s->objects, name.ptr, (size_t)name.len, out, error);
+    return QUIPU_OK;
+}
+
+static int32_t go_back(git_store *s, object_id *at, unsigned long steps, quipu_error *error)
+{
+    for (; steps > 0; steps--) {
+        commit c;
+        int32_t code = commit_read(s->objects, at, &c, error);
+        if (code != QUIPU_OK)
+            return code;
+        bool first = c.parent_count == 0;
+        if (!first)
+            *at = c.parents[0];
+        commit_free(&c);
+        if (first)
+            return fail(error, QUIPU_E_NOT_FOUND, "revision", "the history does not go back that far");
+    }
+    return QUIPU_OK;
+}
+
+int32_t git_store_resolve(git_store *s, quipu_str spec, object_id *out, quipu_error *error)
+{
+    const char *tilde = spec.ptr ? memchr(spec.ptr, '~', (size_t)spec.len) : NULL;
+    quipu_str name = tilde ? str_make(spec.ptr, (size_t)(tilde - spec.ptr)) : spec;
+    unsigned long steps = 0;
+    if (tilde) {
+        quipu_str digits = str_make(tilde + 1, (size_t)(spec.ptr + spec.len - tilde - 1));
+        if (digits.len == 0)
+            steps = 1;
+        for (uint64_t i = 0; i < digits.len; i++) {
+            if (digits.ptr[i] < '0' || digits.ptr[i] > '9' || steps > 100000000)
+                return fail(error, QUIPU_E_INVALID, "revision", "after '~' a number is needed, as in HEAD~2");
+            steps = steps * 10 + (unsigned long)(digits.ptr[i] - '0');
+        }
+    }
+    int32_t code = resolve_name(s, name, out, error);
+    if (code == QUIPU_OK && object_id_is_none(out))
+        code = fail(error, QUIPU_E_NOT_FOUND, "revision", "there is no revision \"%.*s\"; see `quipu log`",
+                    (int)(spec.len < 100 ? spec.len : 100), spec.ptr ? spec.ptr : "");
+    return code == QUIPU_OK ? go_back(s, out, steps, error) : code;
+}
+
+/* ---- the transaction ---- */
+
+static void forget_tree(git_store *s)
+{
+    work_tree_free(s->tree);
+    s->tree = NULL;
+}
+
+/* Loads the tree of the commit that the branch is at, unless it is still there from the last transaction. */
+static int32_t prepare_tree(git_transaction *t, quipu_error *error)
+{
+    git_store *s = t->store;
+    object_id root = { { 0 } };
+    if (s->tree && (!object_id_equal(&s->tree_of, &t->head) || work_tree_size(s->tree) > TREE_SIZE_MAX))
+        forget_tree(s);
+    if (!object_id_is_none(&t->head)) {
+        commit c;
+        int32_t code = commit_read(s->objects, &t->head, &c, error);
+        if (code != QUIPU_OK)
+            return code;
+        root = c.tree;
+        t->head_time = c.committed;
+        commit_free(&c);
+    }
+    s->tree_of = t->head;
+    return s->tree ? QUIPU_OK : work_tree_create(s->objects, &root, &s->tree, error);
+}
+
+static void end(git_transaction *t)
+{
+    git_store *s = t->store;
+    os->unlock(s->lock_fd);
+    pthread_mutex_unlock(&s->writer);
+    pack_writer_free(t->pack);
+    for (size_t i = 0; i < t->staged_count; i++)
+        buffer_free(&t->staged[i].bytes);
+    free(t->staged);
+    free(t);
+}
+
+void git_abort(git_transaction *t)
+{
+    if (!t)
+        return;
+    forget_tree(t->store);
+    end(t);
+}
+
+int32_t git_begin(git_store *s, const quipu_call *call, git_transaction **out, quipu_error *error)
+{
+    *out = NULL;
+    if (s->options.read_only)
+        return fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only");
+    git_transaction *t = calloc(1, sizeof *t);
+    if (!t)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to change the store");
+    t->store = s;
+    pthread_mutex_lock(&s->writer);
+    int32_t code = take_file_lock(s, call, error);
+    if (code != QUIPU_OK) {
+        pthread_mutex_unlock(&s->writer);
+        free(t);
+        return code;
+    }
+    clear_stale(s);
+    code = pack_writer_create(&t->pack, error);
+    if (code == QUIPU_OK)
+        code = git_store_head(s, &t->base, error);
+    t->head = t->base;
+    if (code == QUIPU_OK)
+        code = prepare_tree(t, error);
+    if (code != QUIPU_OK) {
+        git_abort(t);
+        return code;
+    }
+    *out = t;
+    return QUIPU_OK;
+}
+
+const object_id *git_transaction_head(const git_transaction *t)
+{
+    return &t->head;
+}
+
+int32_t git_transaction_read(git_transaction *t, const char *path, object_id *blob, buffer *out, quipu_error *error)
+{
+    int32_t code = work_tree_find(t->store->tree, path, blob, error);
+    if (code != QUIPU_OK || object_id_is_none(blob))
+        return code;
+    for (size_t i = t->staged_count; i > 0; i--)
+        if (object_id_equal(&t->staged[i - 1].id, blob)) {
+            buffer_append(out, t->staged[i - 1].bytes.bytes, t->staged[i - 1].bytes.len);
+            return out->failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read a record") : QUIPU_OK;
+        }
+    return objects_read(t->store->objects, blob, OBJECT_BLOB, out, error);
+}
+
+static int32_t stage(git_transaction *t, const object_id *id, const void *bytes, size_t len, quipu_error *error)
+{
+    if ((t->staged_count & (t->staged_count - 1)) == 0) {
+        size_t capacity = t->staged_count ? t->staged_count * 2 : 1;
+        staged *list = realloc(t->staged, capacity * sizeof *list);
+        if (!list)
+            return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a change");
+        t->staged = list;
+    }
+    staged *item = &t->staged[t->staged_count];
+    *item = (staged){ .id = *id };
+    buffer_append(&item->bytes, bytes, len);
+    if (item->bytes.failed)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a change");
+    t->staged_count++;
+    return QUIPU_OK;
+}
+
+int32_t git_transaction_put(git_transaction *t, const char *path, const void *bytes, size_t len, quipu_error *error)
+{
+    object_id id;
+    int32_t code = pack_writer_add(t->pack, OBJECT_BLOB, bytes, len, &id, error);
+    if (code == QUIPU_OK)
+        code = stage(t, &id, bytes, len, error);
+    if (code == QUIPU_OK)
+        code = work_tree_put(t->store->tree, path, &id, error);
+    return code;
+}
+
+int32_t git_transaction_delete(git_transaction *t, const char *path, quipu_error *error)
+{
+    return work_tree_remove(t->store->tree, path, error);
+}
+
+int32_t git_transaction_commit(git_transaction *t, const commit_words *words, object_id *out, quipu_error *error)
+{
+    object_id root;
+    buffer text = { 0 };
+    commit_words own = *words;
+    if (own.committed < t->head_time)
+        own.committed = t->head_time; /* a clock that went back must not make `git log --since` hide commits */
+    int32_t code = work_tree_write(t->store->tree, t->pack, &root, error);
+    if (code == QUIPU_OK) {
+        commit_print(&root, &t->head, &own, &text);
+        code = text.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a commit")
+                           : pack_writer_add(t->pack, OBJECT_COMMIT, text.bytes, text.len, &t->head, error);
+    }
+    if (code == QUIPU_OK) {
+        t->head_time = own.committed;
+        *out = t->head;
+    }
+    buffer_free(&text);
+    return code;
+}
+
+/* The pack is on the disk: notes what is meant to happen, and moves the branch. */
+static int32_t move_branch(git_transaction *t, ref_outcome *outcome, quipu_error *error)
+{
+    git_store *s = t->store;
+    object_id none = { { 0 } };
+    *outcome = REF_UNTOUCHED;
+    if (write_note(s, &t->head) < 0)
+        return fail_errno(error, errno, "cannot write the store's lock file");
+    int32_t code = ref_swap(s->path, s->branch, &t->base, &t->head, s->options.durable, outcome, error);
+    write_note(s, &none);
+    return code;
+}
+
+int32_t git_publish(git_transaction *t, bool *lost, quipu_error *error)
+{
+    git_store *s = t->store;
+    char name[PACK_NAME_SIZE];
+    ref_outcome outcome = REF_UNTOUCHED;
+    bool merged = false;
+    *lost = false;
+    if (pack_writer_count(t->pack) == 0 || object_id_equal(&t->head, &t->base)) {
+        git_abort(t);
+        return QUIPU_OK;
+    }
+    int32_t code = pack_writer_publish(t->pack, s->pack_folder, s->options.durable, name, error);
+    if (code == QUIPU_OK) {
+        code = move_branch(t, &outcome, error);
+        if (outcome == REF_MOVED)
+            pack_release(s->pack_folder, name);
+        else
+            pack_withdraw(s->pack_folder, name);
+    }
+    if (outcome != REF_MOVED) {
+        *lost = code == QUIPU_OK;
+        git_abort(t);
+        return code;
+    }
+    if (code != QUIPU_OK) {
+        char reason[256] = "";
+        if (error)
+            snprintf(reason, sizeof reason, "%s", error->message);
+        code = fail(error, QUIPU_E_UNCERTAIN, NULL, "the change is visible, but perhaps not on the disk: %s", reason);
+    }
+    s->tree_of = t->head;
+    /* Merging is housekeeping: where it fails the packs are as they were, and the change stands. */
+    if (pack_merge(s->pack_folder, PACKS_MOST, s->options.durable, &merged, NULL) == QUIPU_OK && merged)
+        objects_forget(s->objects);
+    end(t);
+    return code;
+}

@@ -1,0 +1,64 @@
+/*
+ * git_store.h - a bare git repository as a store of files: the whole of what the rest of Quipu sees of git.
+ *
+ * It knows paths, bytes, commits and one branch; it knows nothing of records. Reading goes through any number of threads;
+ * writing through one transaction at a time, over all threads and processes. Stock git may read, push, pack and collect
+ * garbage meanwhile.
+ *
+ * A transaction, and why a crash at any point loses nothing and shows no half:
+ *   begin    takes the store's lock (OFD, dropped by the kernel when the process dies) and reads the branch
+ *   commit   builds blobs, trees and a commit in memory; several may follow each other
+ *   publish  keep -> pack -> index -> sync of their folder: nothing points at it yet, `git gc` leaves it alone
+ *            intended commit noted in the lock file -> branch moved by compare-and-swap -> sync: the commit point
+ *            keep taken away; packs merged where they have become many
+ */
+#ifndef STORAGE_GIT_GIT_STORE_H
+#define STORAGE_GIT_GIT_STORE_H
+
+#include "commits.h"
+#include "objects.h"
+#include "pack_merge.h"
+#include "trees.h"
+
+typedef struct git_store git_store;
+typedef struct git_transaction git_transaction;
+
+typedef struct git_store_options {
+    bool read_only; /* nothing on the disk is touched */
+    bool no_create; /* a missing store is QUIPU_E_NOT_FOUND */
+    bool durable;   /* synced before an answer */
+} git_store_options;
+
+/* Opens a bare repository, or makes one in a folder that is missing or empty. *made: whether it has no commit yet and was made by Quipu,
+ * so that the caller has its first commit to write. Errors: FORMAT (a folder with something else in it), NOT_FOUND, READ_ONLY, IO. */
+int32_t git_store_open(const char *path, const git_store_options *options, git_store **out, bool *made,
+                       quipu_error *error);
+void git_store_close(git_store *s);
+
+objects *git_store_objects(git_store *s);
+const char *git_store_path(const git_store *s);
+/* The folder for what is derived or private: "<path>/quipu". */
+const char *git_store_private(const git_store *s);
+/* The commit that the branch is at now, in the view of all processes; none: no commit yet. */
+int32_t git_store_head(git_store *s, object_id *out, quipu_error *error);
+/* Full or shortened digits, "HEAD", a branch or tag; "~N" after any of them. Errors: NOT_FOUND, INVALID. */
+int32_t git_store_resolve(git_store *s, quipu_str spec, object_id *out, quipu_error *error);
+int32_t git_store_figures(git_store *s, pack_figures *out, quipu_error *error);
+
+/* Waits for the other writers; `call` bounds that. Errors: BUSY, TIMEOUT, CANCELLED, READ_ONLY, IO. */
+int32_t git_begin(git_store *s, const quipu_call *call, git_transaction **out, quipu_error *error);
+/* The commit on which the next one will stand; none: there is none. */
+const object_id *git_transaction_head(const git_transaction *t);
+/* Reads a file as the transaction has it; *blob: none where there is none, and nothing is appended. */
+int32_t git_transaction_read(git_transaction *t, const char *path, object_id *blob, buffer *out, quipu_error *error);
+int32_t git_transaction_put(git_transaction *t, const char *path, const void *bytes, size_t len, quipu_error *error);
+int32_t git_transaction_delete(git_transaction *t, const char *path, quipu_error *error);
+/* Makes a commit of what was put and deleted since the last one. */
+int32_t git_transaction_commit(git_transaction *t, const commit_words *words, object_id *out, quipu_error *error);
+/* Publishes the commits and ends the transaction. *lost: another program moved the branch meanwhile; nothing was changed, begin
+ * again. An error after the commit point is QUIPU_E_UNCERTAIN. */
+int32_t git_publish(git_transaction *t, bool *lost, quipu_error *error);
+/* Ends it without a trace; NULL is nothing to do. */
+void git_abort(git_transaction *t);
+
+#endif

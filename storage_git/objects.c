@@ -1,0 +1,230 @@
+/* objects.c - see objects.h. */
+#include "objects.h"
+
+#include <base/fail.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <git2.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* One opened database; lives as long as somebody reads from it. */
+typedef struct database {
+    git_odb *odb;
+    int references;
+} database;
+
+struct objects {
+    char *folder;
+    pthread_mutex_t lock; /* guards `current` and the references */
+    database *current;
+};
+
+void objects_library_begin(void)
+{
+    git_libgit2_init();
+}
+
+void objects_library_end(void)
+{
+    git_libgit2_shutdown();
+}
+
+static const char *git_reason(void)
+{
+    const git_error *last = git_error_last();
+    return last && last->message ? last->message : "no reason given";
+}
+
+static database *database_open(const char *folder)
+{
+    database *d = calloc(1, sizeof *d);
+    if (d && git_odb_open(&d->odb, folder) == 0) {
+        d->references = 1;
+        return d;
+    }
+    free(d);
+    return NULL;
+}
+
+static database *database_take(objects *o)
+{
+    pthread_mutex_lock(&o->lock);
+    database *d = o->current;
+    if (d)
+        d->references++;
+    pthread_mutex_unlock(&o->lock);
+    return d;
+}
+
+static void database_give(objects *o, database *d)
+{
+    pthread_mutex_lock(&o->lock);
+    bool last = --d->references == 0;
+    pthread_mutex_unlock(&o->lock);
+    if (last) {
+        git_odb_free(d->odb);
+        free(d);
+    }
+}
+
+/* Puts a freshly opened database in the place of `stale`, unless another thread has done so already. */
+static void database_renew(objects *o, const database *stale)
+{
+    database *fresh = database_open(o->folder);
+    if (!fresh)
+        return;
+    pthread_mutex_lock(&o->lock);
+    database *old = fresh;
+    if (o->current == stale) {
+        old = o->current;
+        o->current = fresh;
+    }
+    pthread_mutex_unlock(&o->lock);
+    database_give(o, old);
+}
+
+int32_t objects_open(const char *folder, objects **out, quipu_error *error)
+{
+    objects *o = calloc(1, sizeof *o);
+    if (!o)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open %s", folder);
+    pthread_mutex_init(&o->lock, NULL);
+    o->folder = str_dup(str_of(folder));
+    o->current = o->folder ? database_open(folder) : NULL;
+    if (!o->current) {
+        fail(error, QUIPU_E_IO, NULL, "cannot open the objects in %s: %s", folder, git_reason());
+        objects_close(o);
+        return QUIPU_E_IO;
+    }
+    *out = o;
+    return QUIPU_OK;
+}
+
+void objects_close(objects *o)
+{
+    if (!o)
+        return;
+    if (o->current)
+        database_give(o, o->current);
+    pthread_mutex_destroy(&o->lock);
+    free(o->folder);
+    free(o);
+}
+
+void objects_forget(objects *o)
+{
+    database *d = database_take(o);
+    database_renew(o, d);
+    database_give(o, d);
+}
+
+/* "Not found" means little while no descriptor can be had. */
+static bool descriptors_exhausted(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == EMFILE || errno == ENFILE;
+    close(fd);
+    return false;
+}
+
+static int32_t read_failed(objects *o, const object_id *id, int result, quipu_error *error)
+{
+    char name[OBJECT_ID_HEX + 1];
+    object_id_print(id, name);
+    if (descriptors_exhausted(o->folder))
+        return fail(error, QUIPU_E_IO, NULL, "cannot read object %s: no file descriptor is left; raise the limit of open files",
+                    name);
+    if (result == GIT_ENOTFOUND)
+        return fail(error, QUIPU_E_CORRUPT, NULL, "object %s is missing; run `quipu verify`", name);
+    return fail(error, QUIPU_E_CORRUPT, NULL, "object %s cannot be read: %s", name, git_reason());
+}
+
+int32_t objects_read(objects *o, const object_id *id, object_type type, buffer *out, quipu_error *error)
+{
+    git_odb_object *object = NULL;
+    git_oid oid;
+    int result = -1;
+    memcpy(oid.id, id->bytes, sizeof id->bytes);
+    /* Three looks: at what is open, and twice at what lies on the disk, because a merge may run between two. */
+    for (int attempt = 0; attempt < 3 && result != 0; attempt++) {
+        database *d = database_take(o);
+        result = git_odb_read(&object, d->odb, &oid);
+        if (result != 0)
+            database_renew(o, d);
+        database_give(o, d);
+    }
+    if (result != 0)
+        return read_failed(o, id, result, error);
+    int32_t code = QUIPU_OK;
+    if ((int)git_odb_object_type(object) != (int)type) {
+        char name[OBJECT_ID_HEX + 1];
+        object_id_print(id, name);
+        code = fail(error, QUIPU_E_CORRUPT, NULL, "object %s is not a %s", name, object_type_name(type));
+    } else {
+        buffer_append(out, git_odb_object_data(object), git_odb_object_size(object));
+        if (out->failed)
+            code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for an object of %zu bytes",
+                        git_odb_object_size(object));
+    }
+    git_odb_object_free(object);
+    return code;
+}
+
+int32_t objects_find_commit(objects *o, const char *digits, size_t len, object_id *out, quipu_error *error)
+{
+    git_oid prefix, found;
+    git_odb_object *object = NULL;
+    int result = -1;
+    if (git_oid_fromstrn(&prefix, digits, len) != 0)
+        return fail(error, QUIPU_E_INVALID, "revision", "%.*s is not a revision", (int)len, digits);
+    for (int attempt = 0; attempt < 2 && result != 0 && result != GIT_EAMBIGUOUS; attempt++) {
+        database *d = database_take(o);
+        result = git_odb_read_prefix(&object, d->odb, &prefix, len);
+        if (result != 0)
+            database_renew(o, d);
+        database_give(o, d);
+    }
+    if (result == GIT_EAMBIGUOUS)
+        return fail(error, QUIPU_E_INVALID, "revision", "several objects begin with %.*s; give more digits", (int)len,
+                    digits);
+    if (result != 0)
+        return fail(error, QUIPU_E_NOT_FOUND, "revision", "there is no revision %.*s", (int)len, digits);
+    bool commit = git_odb_object_type(object) == GIT_OBJECT_COMMIT;
+    git_oid_cpy(&found, git_odb_object_id(object));
+    git_odb_object_free(object);
+    if (!commit)
+        return fail(error, QUIPU_E_INVALID, "revision", "%.*s is not a revision, but another object", (int)len, digits);
+    memcpy(out->bytes, found.id, sizeof out->bytes);
+    return QUIPU_OK;
+}
+
+typedef struct each_call {
+    objects_each_fn visit;
+    void *context;
+    int32_t code;
+} each_call;
+
+static int each_object(const git_oid *oid, void *payload)
+{
+    each_call *each = payload;
+    object_id id;
+    memcpy(id.bytes, oid->id, sizeof id.bytes);
+    each->code = each->visit(each->context, &id);
+    return each->code == QUIPU_OK ? 0 : 1;
+}
+
+int32_t objects_each(objects *o, objects_each_fn visit, void *context, quipu_error *error)
+{
+    each_call each = { visit, context, QUIPU_OK };
+    objects_forget(o);
+    database *d = database_take(o);
+    int result = git_odb_foreach(d->odb, each_object, &each);
+    database_give(o, d);
+    if (result < 0)
+        return fail(error, QUIPU_E_IO, NULL, "cannot list the objects: %s", git_reason());
+    return each.code;
+}

@@ -1,0 +1,37 @@
+/*
+ * objects.h - reading git objects, through libgit2's object database.
+ *
+ * Packs come and go while we read: we merge them, other processes merge them, `git gc` replaces them. An object that is
+ * not found is therefore looked for again in a freshly opened database before anybody believes that it is missing, and
+ * never believed to be missing while no descriptor can be had.
+ */
+#ifndef STORAGE_GIT_OBJECTS_H
+#define STORAGE_GIT_OBJECTS_H
+
+#include "object_id.h"
+
+#include <base/buffer.h>
+#include <quipu/error.h>
+
+typedef struct objects objects; /* any number of threads may read */
+
+/* folder: the repository's "objects". */
+int32_t objects_open(const char *folder, objects **out, quipu_error *error);
+void objects_close(objects *o);
+
+/* Appends the object's bytes to `out`. Errors: CORRUPT (missing, damaged, or of another type), IO, NO_MEMORY. */
+int32_t objects_read(objects *o, const object_id *id, object_type type, buffer *out, quipu_error *error);
+/* The commit whose name begins with these digits (4..40). Errors: NOT_FOUND, INVALID (several, or not a commit). */
+int32_t objects_find_commit(objects *o, const char *digits, size_t len, object_id *out, quipu_error *error);
+/* Forgets the packs that are open, so that files that were unlinked are let go. */
+void objects_forget(objects *o);
+
+/* Told about every object of the database. */
+typedef int32_t (*objects_each_fn)(void *context, const object_id *id);
+int32_t objects_each(objects *o, objects_each_fn visit, void *context, quipu_error *error);
+
+/* libgit2 is used between these two; they are counted. */
+void objects_library_begin(void);
+void objects_library_end(void);
+
+#endif

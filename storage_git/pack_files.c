@@ -1,0 +1,185 @@
+/* pack_files.c - see pack_files.h, and the counting and cleaning of pack_merge.h. */
+#include "pack_files.h"
+
+#include "os.h"
+
+#include <base/fail.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+enum { NAME_LEN = 5 + OBJECT_ID_HEX };
+
+static void path_of(const char *folder, const char *name, const char *suffix, buffer *out)
+{
+    buffer_clear(out);
+    buffer_printf(out, "%s/%s%s", folder, name, suffix);
+}
+
+/* The size of a file of a pack; false where there is none. */
+static bool size_of(const char *folder, const char *name, const char *suffix, uint64_t *out)
+{
+    buffer path = { 0 };
+    struct stat st;
+    path_of(folder, name, suffix, &path);
+    bool there = !path.failed && stat(path.bytes, &st) == 0 && S_ISREG(st.st_mode);
+    *out = there ? (uint64_t)st.st_size : 0;
+    buffer_free(&path);
+    return there;
+}
+
+static int compare_packs(const void *a, const void *b)
+{
+    const pack_file *x = a, *y = b;
+    if (x->kept != y->kept)
+        return x->kept ? 1 : -1;
+    return x->pack_len != y->pack_len ? (x->pack_len > y->pack_len ? 1 : -1) : strcmp(x->name, y->name);
+}
+
+static int32_t add_pack(const char *folder, const char *file, pack_list *list, quipu_error *error)
+{
+    pack_file pack = { 0 };
+    uint64_t keep_len;
+    memcpy(pack.name, file, NAME_LEN);
+    if (!size_of(folder, pack.name, ".pack", &pack.pack_len) || !size_of(folder, pack.name, ".idx", &pack.index_len))
+        return QUIPU_OK;
+    pack.kept = size_of(folder, pack.name, ".keep", &keep_len);
+    pack_file *packs = realloc(list->packs, (list->count + 1) * sizeof *packs);
+    if (!packs)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to list packs");
+    list->packs = packs;
+    list->packs[list->count++] = pack;
+    list->mergeable += !pack.kept;
+    return QUIPU_OK;
+}
+
+int32_t pack_list_read(const char *folder, pack_list *out, quipu_error *error)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    int32_t code = QUIPU_OK;
+    if (!dir)
+        return fail_errno(error, errno, "cannot list %s", folder);
+    while (code == QUIPU_OK && (entry = readdir(dir)) != NULL)
+        if (strlen(entry->d_name) == NAME_LEN + 4 && strncmp(entry->d_name, "pack-", 5) == 0 &&
+            strcmp(entry->d_name + NAME_LEN, ".idx") == 0)
+            code = add_pack(folder, entry->d_name, out, error);
+    closedir(dir);
+    if (out->count)
+        qsort(out->packs, out->count, sizeof *out->packs, compare_packs);
+    return code;
+}
+
+void pack_list_free(pack_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->packs[i].pack)
+            munmap((void *)(uintptr_t)list->packs[i].pack, (size_t)list->packs[i].pack_len);
+        if (list->packs[i].index_bytes)
+            munmap((void *)(uintptr_t)list->packs[i].index_bytes, (size_t)list->packs[i].index_len);
+    }
+    free(list->packs);
+    *list = (pack_list){ 0 };
+}
+
+static const uint8_t *map_file(const char *folder, const char *name, const char *suffix, uint64_t *len,
+                               quipu_error *error)
+{
+    buffer path = { 0 };
+    struct stat st;
+    void *bytes = MAP_FAILED;
+    path_of(folder, name, suffix, &path);
+    int fd = path.failed ? -1 : os->open(path.bytes, O_RDONLY, 0);
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0) {
+        *len = (uint64_t)st.st_size;
+        bytes = mmap(NULL, (size_t)*len, PROT_READ, MAP_SHARED, fd, 0);
+    }
+    if (bytes == MAP_FAILED)
+        fail_errno(error, errno ? errno : EIO, "cannot read %s", path.failed ? name : path.bytes);
+    if (fd >= 0)
+        os->close(fd);
+    buffer_free(&path);
+    return bytes == MAP_FAILED ? NULL : bytes;
+}
+
+int32_t pack_file_map(const char *folder, pack_file *pack, quipu_error *error)
+{
+    pack->pack = map_file(folder, pack->name, ".pack", &pack->pack_len, error);
+    pack->index_bytes = pack->pack ? map_file(folder, pack->name, ".idx", &pack->index_len, error) : NULL;
+    if (!pack->index_bytes)
+        return QUIPU_E_IO;
+    if (pack->pack_len < PACK_HEADER_SIZE + PACK_TRAILER_SIZE || memcmp(pack->pack, "PACK", 4) != 0 ||
+        !pack_index_check(pack->index_bytes, (size_t)pack->index_len, &pack->index))
+        return fail(error, QUIPU_E_CORRUPT, NULL, "%s is damaged; run `quipu verify`", pack->name);
+    return QUIPU_OK;
+}
+
+int32_t pack_file_publish(const char *folder, const char *name, const char *temporary, const buffer *index,
+                          bool durable, quipu_error *error)
+{
+    buffer pack_path = { 0 }, index_path = { 0 };
+    int32_t code = QUIPU_OK;
+    path_of(folder, name, ".pack", &pack_path);
+    path_of(folder, name, ".idx", &index_path);
+    if (pack_path.failed || index_path.failed)
+        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to write a pack");
+    else if (os->rename(temporary, pack_path.bytes) < 0)
+        code = fail_errno(error, errno, "cannot name %s", pack_path.bytes);
+    else
+        code = os_replace_file(index_path.bytes, index->bytes, index->len, durable, error);
+    buffer_free(&pack_path);
+    buffer_free(&index_path);
+    return code;
+}
+
+int32_t pack_count(const char *folder, pack_figures *out, quipu_error *error)
+{
+    pack_list list = { 0 };
+    *out = (pack_figures){ 0 };
+    int32_t code = pack_list_read(folder, &list, error);
+    for (size_t i = 0; i < list.count && code == QUIPU_OK; i++) {
+        out->packs++;
+        out->bytes += list.packs[i].pack_len + list.packs[i].index_len;
+        /* header 8, fan-out 1024, trailers 40, 28 bytes an object */
+        if (list.packs[i].index_len > 1072)
+            out->objects += (list.packs[i].index_len - 1072) / 28;
+    }
+    pack_list_free(&list);
+    return code;
+}
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* A keep of ours says so; receive-pack's says "receive-pack". */
+static bool keep_is_ours(const char *path)
+{
+    buffer text = { 0 };
+    bool ours = os_read_file(path, 4096, &text, NULL) == QUIPU_OK && (text.len == 0 || begins(text.bytes, "quipu"));
+    buffer_free(&text);
+    return ours;
+}
+
+void pack_clear_stale(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    buffer path = { 0 };
+    if (!dir)
+        return;
+    while ((entry = readdir(dir)) != NULL) {
+        size_t len = strlen(entry->d_name);
+        bool keep = len > 5 && strcmp(entry->d_name + len - 5, ".keep") == 0;
+        path_of(folder, entry->d_name, "", &path);
+        if (!path.failed && (begins(entry->d_name, "tmp_quipu_") || (keep && keep_is_ours(path.bytes))))
+            os->unlink(path.bytes);
+    }
+    closedir(dir);
+    buffer_free(&path);
+}

@@ -1,0 +1,38 @@
+/*
+ * pack_files.h - the packs that lie in a repository's folder "objects/pack".
+ */
+#ifndef STORAGE_GIT_PACK_FILES_H
+#define STORAGE_GIT_PACK_FILES_H
+
+#include "pack_format.h"
+#include "pack_merge.h"
+#include "pack_writer.h"
+
+typedef struct pack_file {
+    char name[PACK_NAME_SIZE]; /* "pack-<digits>" */
+    uint64_t pack_len;
+    uint64_t index_len;
+    bool kept;
+    const uint8_t *pack; /* mapped, or NULL */
+    const uint8_t *index_bytes;
+    pack_index index; /* once mapped */
+} pack_file;
+
+typedef struct pack_list {
+    pack_file *packs; /* those without a keep first, sorted by size, smallest first */
+    size_t count;
+    size_t mergeable; /* how many have no keep */
+} pack_list;
+
+/* Packs that have both files. */
+int32_t pack_list_read(const char *folder, pack_list *out, quipu_error *error);
+void pack_list_free(pack_list *list);
+
+/* Maps a pack and its index into memory; pack_list_free takes the mappings away. Errors: CORRUPT, NOT_FOUND, IO. */
+int32_t pack_file_map(const char *folder, pack_file *pack, quipu_error *error);
+
+/* Gives a finished pack (a temporary file) its name and writes its index beside it; synced where `durable`. */
+int32_t pack_file_publish(const char *folder, const char *name, const char *temporary, const buffer *index,
+                          bool durable, quipu_error *error);
+
+#endif

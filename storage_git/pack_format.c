@@ -1,0 +1,162 @@
+/* pack_format.c - see pack_format.h. */
+#include "pack_format.h"
+
+#include <base/hash.h>
+
+#include <stdlib.h>
+
+enum { INDEX_HEADER = 8, FANOUT = 256 * 4 };
+
+static void put_u32(uint8_t *out, uint32_t value)
+{
+    out[0] = (uint8_t)(value >> 24);
+    out[1] = (uint8_t)(value >> 16);
+    out[2] = (uint8_t)(value >> 8);
+    out[3] = (uint8_t)value;
+}
+
+static uint32_t get_u32(const uint8_t *in)
+{
+    return (uint32_t)in[0] << 24 | (uint32_t)in[1] << 16 | (uint32_t)in[2] << 8 | in[3];
+}
+
+static void append_u32(buffer *out, uint32_t value)
+{
+    uint8_t bytes[4];
+    put_u32(bytes, value);
+    buffer_append(out, bytes, sizeof bytes);
+}
+
+void pack_put_header(uint8_t out[PACK_HEADER_SIZE], uint32_t count)
+{
+    memcpy(out, "PACK", 4);
+    put_u32(out + 4, 2);
+    put_u32(out + 8, count);
+}
+
+size_t pack_put_entry_head(uint8_t out[10], unsigned type, uint64_t size)
+{
+    size_t n = 0;
+    uint8_t byte = (uint8_t)(type << 4 | (size & 15));
+    for (size >>= 4; size; size >>= 7) {
+        out[n++] = byte | 0x80;
+        byte = size & 0x7f;
+    }
+    out[n++] = byte;
+    return n;
+}
+
+size_t pack_put_base_distance(uint8_t out[10], uint64_t distance)
+{
+    uint8_t reversed[10];
+    size_t n = 0;
+    reversed[n++] = distance & 0x7f;
+    while (distance >>= 7)
+        reversed[n++] = (uint8_t)(0x80 | (--distance & 0x7f));
+    for (size_t i = 0; i < n; i++)
+        out[i] = reversed[n - 1 - i];
+    return n;
+}
+
+bool pack_get_entry_head(const uint8_t *in, size_t len, unsigned *type, uint64_t *size, size_t *used)
+{
+    size_t n = 0;
+    unsigned shift = 4;
+    if (len == 0)
+        return false;
+    *type = in[0] >> 4 & 7;
+    *size = in[0] & 15;
+    while (in[n++] & 0x80) {
+        if (n >= len || shift > 57)
+            return false;
+        *size |= (uint64_t)(in[n] & 0x7f) << shift;
+        shift += 7;
+    }
+    *used = n;
+    return true;
+}
+
+bool pack_get_base_distance(const uint8_t *in, size_t len, uint64_t *distance, size_t *used)
+{
+    size_t n = 0;
+    if (len == 0)
+        return false;
+    *distance = in[0] & 0x7f;
+    while (in[n++] & 0x80) {
+        if (n >= len || *distance > UINT64_MAX >> 8)
+            return false;
+        *distance = ((*distance + 1) << 7) | (in[n] & 0x7f);
+    }
+    *used = n;
+    return true;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    return memcmp(((const pack_entry *)a)->id.bytes, ((const pack_entry *)b)->id.bytes, 20);
+}
+
+static void append_offsets(const pack_entry *entries, uint32_t count, buffer *out)
+{
+    uint32_t large = 0;
+    for (uint32_t i = 0; i < count; i++)
+        append_u32(out, entries[i].offset < 0x80000000u ? (uint32_t)entries[i].offset : 0x80000000u | large++);
+    for (uint32_t i = 0; i < count && large; i++)
+        if (entries[i].offset >= 0x80000000u) {
+            append_u32(out, (uint32_t)(entries[i].offset >> 32));
+            append_u32(out, (uint32_t)entries[i].offset);
+        }
+}
+
+void pack_put_index(pack_entry *entries, uint32_t count, const uint8_t checksum[20], buffer *out)
+{
+    static const uint8_t magic[INDEX_HEADER] = { 0xff, 't', 'O', 'c', 0, 0, 0, 2 };
+    size_t begin = out->len;
+    uint8_t own[20];
+    qsort(entries, count, sizeof *entries, compare_entries);
+    buffer_append(out, magic, sizeof magic);
+    for (uint32_t byte = 0, i = 0; byte < 256; byte++) {
+        while (i < count && entries[i].id.bytes[0] <= byte)
+            i++;
+        append_u32(out, i);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        buffer_append(out, entries[i].id.bytes, 20);
+    for (uint32_t i = 0; i < count; i++)
+        append_u32(out, entries[i].crc);
+    append_offsets(entries, count, out);
+    buffer_append(out, checksum, 20);
+    if (out->failed)
+        return;
+    hash_sha1(out->bytes + begin, out->len - begin, own);
+    buffer_append(out, own, sizeof own);
+}
+
+bool pack_index_check(const uint8_t *bytes, size_t len, pack_index *out)
+{
+    static const uint8_t magic[INDEX_HEADER] = { 0xff, 't', 'O', 'c', 0, 0, 0, 2 };
+    if (len < INDEX_HEADER + FANOUT + 40 || memcmp(bytes, magic, sizeof magic) != 0)
+        return false;
+    uint32_t count = get_u32(bytes + INDEX_HEADER + 255 * 4);
+    if ((len - INDEX_HEADER - FANOUT - 40) / 28 < count)
+        return false;
+    *out = (pack_index){ bytes, len, count };
+    return true;
+}
+
+void pack_index_entry(const pack_index *index, uint32_t i, pack_entry *out)
+{
+    const uint8_t *names = index->bytes + INDEX_HEADER + FANOUT;
+    const uint8_t *crcs = names + (size_t)index->count * 20;
+    const uint8_t *offsets = crcs + (size_t)index->count * 4;
+    const uint8_t *large = offsets + (size_t)index->count * 4;
+    uint32_t offset = get_u32(offsets + (size_t)i * 4);
+    memcpy(out->id.bytes, names + (size_t)i * 20, 20);
+    out->crc = get_u32(crcs + (size_t)i * 4);
+    out->offset = offset;
+    if (offset & 0x80000000u) {
+        const uint8_t *at = large + (size_t)(offset & 0x7fffffffu) * 8;
+        bool fits = at + 8 <= index->bytes + index->len - 40;
+        out->offset = fits ? (uint64_t)get_u32(at) << 32 | get_u32(at + 4) : UINT64_MAX;
+    }
+}

@@ -1,0 +1,31 @@
+/*
+ * pack_merge.h - keeps packs few: small ones are copied together into a larger one, entry by entry, as they are.
+ *
+ * Geometric, as `git repack --geometric` has it: sorted by size, each pack that stays is at least twice as large as all
+ * the smaller ones together, so that n bytes are copied about log2(n) times in their life. A pack with a `.keep` belongs
+ * to somebody and is left alone.
+ */
+#ifndef STORAGE_GIT_PACK_MERGE_H
+#define STORAGE_GIT_PACK_MERGE_H
+
+#include "object_id.h"
+
+#include <quipu/error.h>
+
+typedef struct pack_figures {
+    uint64_t packs;
+    uint64_t bytes;   /* of packs and indexes */
+    uint64_t objects; /* a few may be in two packs */
+} pack_figures;
+
+/* Counts what lies in the folder "objects/pack". */
+int32_t pack_count(const char *folder, pack_figures *out, quipu_error *error);
+
+/* Merges where the folder holds more than `most` packs. *merged: whether packs were replaced. The caller holds the store's lock.
+ * On failure every old pack is still there. */
+int32_t pack_merge(const char *folder, unsigned most, bool durable, bool *merged, quipu_error *error);
+
+/* Removes keeps and unfinished files that a killed process of ours left behind. The caller holds the store's lock. */
+void pack_clear_stale(const char *folder);
+
+#endif

@@ -1,0 +1,271 @@
+/* pack_writer.c - see pack_writer.h. */
+#include "pack_writer.h"
+
+#include "os.h"
+#include "pack_format.h"
+
+#include <base/fail.h>
+#include <base/hash.h>
+
+#include <errno.h>
+#include <libdeflate.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    COMPRESSION = 1, /* fast: maintenance compresses better later */
+    CHAIN_MAX = 30,  /* deltas on deltas; git's own limit is 50 */
+};
+
+#define PACK_MAX ((size_t)1 << 31)
+
+typedef struct packed {
+    pack_entry entry;
+    uint32_t chain; /* deltas below this one */
+} packed;
+
+struct pack_writer {
+    buffer bytes; /* the pack, its header to be filled in at the end */
+    packed *objects;
+    uint32_t count, capacity;
+    uint32_t *table; /* open addressing by name: position in `objects` plus 1; 0: free */
+    uint32_t table_size;
+    struct libdeflate_compressor *compressor;
+};
+
+int32_t pack_writer_create(pack_writer **out, quipu_error *error)
+{
+    pack_writer *w = calloc(1, sizeof *w);
+    if (w) {
+        w->compressor = libdeflate_alloc_compressor(COMPRESSION);
+        w->table_size = 64;
+        w->table = calloc(w->table_size, sizeof *w->table);
+    }
+    if (!w || !w->compressor || !w->table) {
+        pack_writer_free(w);
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a new pack");
+    }
+    uint8_t header[PACK_HEADER_SIZE];
+    pack_put_header(header, 0);
+    buffer_append(&w->bytes, header, sizeof header);
+    *out = w;
+    return QUIPU_OK;
+}
+
+void pack_writer_free(pack_writer *w)
+{
+    if (!w)
+        return;
+    if (w->compressor)
+        libdeflate_free_compressor(w->compressor);
+    buffer_free(&w->bytes);
+    free(w->objects);
+    free(w->table);
+    free(w);
+}
+
+uint32_t pack_writer_count(const pack_writer *w)
+{
+    return w->count;
+}
+
+/* The table's place for this name: of the object itself, or free. */
+static uint32_t *table_place(const pack_writer *w, const object_id *id)
+{
+    uint32_t at;
+    memcpy(&at, id->bytes, sizeof at);
+    for (;; at++) {
+        uint32_t *place = &w->table[at & (w->table_size - 1)];
+        if (*place == 0 || object_id_equal(&w->objects[*place - 1].entry.id, id))
+            return place;
+    }
+}
+
+bool pack_writer_has(const pack_writer *w, const object_id *id)
+{
+    return *table_place(w, id) != 0;
+}
+
+static bool grow(pack_writer *w)
+{
+    if (w->count == w->capacity) {
+        uint32_t capacity = w->capacity ? w->capacity * 2 : 32;
+        packed *objects_ = realloc(w->objects, capacity * sizeof *objects_);
+        if (!objects_)
+            return false;
+        w->objects = objects_;
+        w->capacity = capacity;
+    }
+    if ((w->count + 1) * 2 > w->table_size) {
+        uint32_t *table = calloc((size_t)w->table_size * 2, sizeof *table);
+        if (!table)
+            return false;
+        free(w->table);
+        w->table = table;
+        w->table_size *= 2;
+        for (uint32_t i = 0; i < w->count; i++)
+            *table_place(w, &w->objects[i].entry.id) = i + 1;
+    }
+    return true;
+}
+
+/* Appends one entry: head, for a delta the way back to its base, and the deflated bytes. */
+static int32_t append_entry(pack_writer *w, const object_id *id, unsigned type, uint64_t distance, const void *bytes,
+                            size_t len, uint32_t chain, quipu_error *error)
+{
+    uint8_t head[20];
+    size_t begin = w->bytes.len;
+    size_t head_len = pack_put_entry_head(head, type, len);
+    if (type == PACK_OFS_DELTA)
+        head_len += pack_put_base_distance(head + head_len, distance);
+    size_t bound = libdeflate_zlib_compress_bound(w->compressor, len);
+    if (begin + head_len + bound > PACK_MAX)
+        return fail(error, QUIPU_E_TOO_LARGE, NULL, "the change set is larger than 2 GiB; split it");
+    buffer_append(&w->bytes, head, head_len);
+    char *to = buffer_reserve(&w->bytes, bound);
+    if (!to || !grow(w)) {
+        w->bytes.len = begin;
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a new pack");
+    }
+    w->bytes.len += libdeflate_zlib_compress(w->compressor, bytes, len, to, bound);
+    packed *p = &w->objects[w->count++];
+    p->entry.id = *id;
+    p->entry.offset = begin;
+    p->entry.crc = libdeflate_crc32(0, w->bytes.bytes + begin, w->bytes.len - begin);
+    p->chain = chain;
+    *table_place(w, id) = w->count;
+    return QUIPU_OK;
+}
+
+int32_t pack_writer_add(pack_writer *w, object_type type, const void *bytes, size_t len, object_id *id,
+                        quipu_error *error)
+{
+    hash_git_object(object_type_name(type), bytes, len, id->bytes);
+    if (pack_writer_has(w, id))
+        return QUIPU_OK;
+    return append_entry(w, id, type, 0, bytes, len, 0, error);
+}
+
+int32_t pack_writer_add_delta(pack_writer *w, object_type type, const void *bytes, size_t len, const object_id *base,
+                              const void *delta, size_t delta_len, object_id *id, quipu_error *error)
+{
+    hash_git_object(object_type_name(type), bytes, len, id->bytes);
+    if (pack_writer_has(w, id))
+        return QUIPU_OK;
+    uint32_t place = *table_place(w, base);
+    if (place == 0 || w->objects[place - 1].chain >= CHAIN_MAX || delta_len >= len)
+        return append_entry(w, id, type, 0, bytes, len, 0, error);
+    const packed *below = &w->objects[place - 1];
+    return append_entry(w, id, PACK_OFS_DELTA, w->bytes.len - below->entry.offset, delta, delta_len, below->chain + 1,
+                        error);
+}
+
+static int32_t build_index(pack_writer *w, const uint8_t checksum[20], buffer *out, quipu_error *error)
+{
+    pack_entry *entries = malloc(w->count * sizeof *entries);
+    if (entries) {
+        for (uint32_t i = 0; i < w->count; i++)
+            entries[i] = w->objects[i].entry;
+        pack_put_index(entries, w->count, checksum, out);
+        free(entries);
+    }
+    if (!entries || out->failed)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a pack's index");
+    return QUIPU_OK;
+}
+
+static void pack_path(const char *folder, const char *name, const char *suffix, buffer *out)
+{
+    buffer_clear(out);
+    buffer_printf(out, "%s/%s%s", folder, name, suffix);
+}
+
+void pack_release(const char *folder, const char *name)
+{
+    buffer path = { 0 };
+    pack_path(folder, name, ".keep", &path);
+    if (!path.failed)
+        os->unlink(path.bytes);
+    buffer_free(&path);
+}
+
+void pack_withdraw(const char *folder, const char *name)
+{
+    static const char *const suffixes[] = { ".idx", ".pack", ".keep" };
+    buffer path = { 0 };
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        pack_path(folder, name, suffixes[i], &path);
+        if (!path.failed)
+            os->unlink(path.bytes);
+    }
+    buffer_free(&path);
+}
+
+/* Writes a file under a name that git takes for rubbish ("tmp_..."), then gives it its own. */
+static int32_t publish_file(const char *folder, const char *name, const char *suffix, const buffer *bytes, bool durable,
+                            quipu_error *error)
+{
+    buffer temporary = { 0 }, path = { 0 };
+    int32_t code = QUIPU_OK;
+    buffer_printf(&temporary, "%s/tmp_quipu_%ld%s", folder, (long)getpid(), suffix);
+    pack_path(folder, name, suffix, &path);
+    if (temporary.failed || path.failed) {
+        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to write a pack");
+        goto done;
+    }
+    os->unlink(temporary.bytes);
+    if (os_write_new(temporary.bytes, bytes->bytes, bytes->len, durable) < 0)
+        code = fail_errno(error, errno, "cannot write %s", temporary.bytes);
+    else if (os->rename(temporary.bytes, path.bytes) < 0) {
+        code = fail_errno(error, errno, "cannot name %s", path.bytes);
+        os->unlink(temporary.bytes);
+    }
+done:
+    buffer_free(&temporary);
+    buffer_free(&path);
+    return code;
+}
+
+static int32_t publish_keep(const char *folder, const char *name, quipu_error *error)
+{
+    static const char text[] = "quipu: in use until the ref has moved\n";
+    buffer path = { 0 };
+    int32_t code = QUIPU_OK;
+    pack_path(folder, name, ".keep", &path);
+    if (path.failed)
+        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to write a pack");
+    else if (os_write_new(path.bytes, text, sizeof text - 1, false) < 0 && errno != EEXIST)
+        code = fail_errno(error, errno, "cannot write %s", path.bytes);
+    buffer_free(&path);
+    return code;
+}
+
+int32_t pack_writer_publish(pack_writer *w, const char *folder, bool durable, char name[PACK_NAME_SIZE],
+                            quipu_error *error)
+{
+    buffer index = { 0 };
+    uint8_t checksum[20];
+    char digits[OBJECT_ID_HEX + 1];
+    pack_put_header((uint8_t *)w->bytes.bytes, w->count);
+    hash_sha1(w->bytes.bytes, w->bytes.len, checksum);
+    object_id_print((const object_id *)(const void *)checksum, digits);
+    snprintf(name, PACK_NAME_SIZE, "pack-%s", digits);
+    size_t body = w->bytes.len;
+    buffer_append(&w->bytes, checksum, sizeof checksum);
+    int32_t code = w->bytes.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a new pack")
+                                   : build_index(w, checksum, &index, error);
+    if (code == QUIPU_OK)
+        code = publish_keep(folder, name, error);
+    if (code == QUIPU_OK)
+        code = publish_file(folder, name, ".pack", &w->bytes, durable, error);
+    if (code == QUIPU_OK)
+        code = publish_file(folder, name, ".idx", &index, durable, error);
+    if (code == QUIPU_OK && durable && os_sync_folder(folder) < 0)
+        code = fail_errno(error, errno, "cannot sync %s", folder);
+    if (code != QUIPU_OK)
+        pack_withdraw(folder, name);
+    w->bytes.len = body;
+    buffer_free(&index);
+    return code;
+}

@@ -1,0 +1,30 @@
+/*
+ * refs.h - what a branch points at, and moving it by compare-and-swap (gitrepository-layout(5), git-update-ref(1)).
+ */
+#ifndef STORAGE_GIT_REFS_H
+#define STORAGE_GIT_REFS_H
+
+#include "object_id.h"
+
+#include <quipu/error.h>
+
+/* Reads "refs/heads/..." from its own file or from packed-refs. *out: none where there is no such ref. */
+int32_t ref_read(const char *repository, const char *name, object_id *out, quipu_error *error);
+
+typedef enum ref_outcome {
+    REF_UNTOUCHED, /* nothing happened */
+    REF_LOST,      /* the ref was not at `expected`: somebody was faster */
+    REF_MOVED,     /* it is at `to` now, for everybody to see */
+} ref_outcome;
+
+/* Moves the ref from `expected` (none: it must not exist) to `to`, under git's own lock file NAME.lock. Waits up to two seconds
+ * for somebody else's lock. *outcome tells what happened also where an error is returned: REF_MOVED with an error means that it is visible
+ * but perhaps not durable. Errors: BUSY (the lock file stays; the message names it), IO, FULL. */
+int32_t ref_swap(const char *repository, const char *name, const object_id *expected, const object_id *to,
+                 bool durable, ref_outcome *outcome, quipu_error *error);
+
+/* Removes NAME.lock where a process of ours left it: where it holds the beginning of `intended`, the commit that the
+ * process had noted before it made the lock. The caller holds the store's lock. */
+void ref_clear_stale_lock(const char *repository, const char *name, const object_id *intended);
+
+#endif

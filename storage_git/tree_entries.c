@@ -1,0 +1,163 @@
+/* tree_entries.c - see tree_entries.h. */
+#include "tree_entries.h"
+
+bool tree_next(const buffer *tree, size_t *offset, tree_entry *out, bool *damaged)
+{
+    size_t left = tree->len - *offset;
+    const char *at = tree->bytes + *offset;
+    if (left == 0)
+        return false;
+    const char *space = memchr(at, ' ', left < 8 ? left : 8);
+    const char *name = space ? space + 1 : NULL;
+    const char *end = name ? memchr(name, '\0', left - (size_t)(name - at)) : NULL;
+    if (!end || end == name || left - (size_t)(end - at) < 21) {
+        *damaged = true;
+        return false;
+    }
+    out->name = name;
+    out->name_len = (size_t)(end - name);
+    out->id = (const uint8_t *)end + 1;
+    out->offset = *offset;
+    out->len = (size_t)(end - at) + 21;
+    out->folder = space - at == 5 && memcmp(at, "40000", 5) == 0;
+    *offset += out->len;
+    return true;
+}
+
+int tree_order(const char *a, size_t a_len, bool a_folder, const char *b, size_t b_len, bool b_folder)
+{
+    size_t shorter = a_len < b_len ? a_len : b_len;
+    int order = memcmp(a, b, shorter);
+    if (order)
+        return order;
+    int a_next = a_len > shorter ? (unsigned char)a[shorter] : a_folder ? '/' : 0;
+    int b_next = b_len > shorter ? (unsigned char)b[shorter] : b_folder ? '/' : 0;
+    return a_next - b_next;
+}
+
+bool tree_entry_find(const buffer *tree, const char *name, size_t len, tree_entry *out, bool *damaged)
+{
+    size_t offset = 0;
+    while (tree_next(tree, &offset, out, damaged))
+        if (out->name_len == len && memcmp(out->name, name, len) == 0)
+            return true;
+    return false;
+}
+
+/* Replaces `old_len` bytes at `at` by `len` bytes. */
+static void splice(buffer *tree, size_t at, size_t old_len, const void *bytes, size_t len)
+{
+    if (len > old_len && !buffer_reserve(tree, len - old_len))
+        return;
+    memmove(tree->bytes + at + len, tree->bytes + at + old_len, tree->len - at - old_len);
+    if (len)
+        memcpy(tree->bytes + at, bytes, len);
+    tree->len = tree->len + len - old_len;
+}
+
+void tree_entry_put(buffer *tree, const char *name, size_t len, bool folder, const object_id *id)
+{
+    buffer entry = { 0 };
+    tree_entry e;
+    bool damaged = false;
+    size_t offset = 0, at = 0;
+    tree_entry_remove(tree, name, len);
+    while (tree_next(tree, &offset, &e, &damaged) &&
+           tree_order(e.name, e.name_len, e.folder, name, len, folder) < 0)
+        at = offset;
+    buffer_append_text(&entry, folder ? "40000 " : "100644 ");
+    buffer_append(&entry, name, len);
+    buffer_append(&entry, "", 1);
+    buffer_append(&entry, id->bytes, sizeof id->bytes);
+    if (entry.failed)
+        tree->failed = true;
+    else
+        splice(tree, at, 0, entry.bytes, entry.len);
+    buffer_free(&entry);
+}
+
+void tree_entry_remove(buffer *tree, const char *name, size_t len)
+{
+    tree_entry e;
+    bool damaged = false;
+    if (tree_entry_find(tree, name, len, &e, &damaged))
+        splice(tree, e.offset, e.len, NULL, 0);
+}
+
+static void put_size(buffer *out, size_t size)
+{
+    for (; size >= 0x80; size >>= 7)
+        buffer_append_char(out, (char)(size | 0x80));
+    buffer_append_char(out, (char)size);
+}
+
+static void put_copy(buffer *out, size_t offset, size_t len)
+{
+    while (len > 0) {
+        size_t part = len < 0xffff ? len : 0xffff;
+        char bytes[7];
+        size_t n = 1;
+        unsigned head = 0x80;
+        for (unsigned i = 0; i < 4; i++)
+            if (offset >> (8 * i) & 0xff) {
+                head |= 1u << i;
+                bytes[n++] = (char)(offset >> (8 * i));
+            }
+        for (unsigned i = 0; i < 2; i++)
+            if (part >> (8 * i) & 0xff) {
+                head |= 0x10u << i;
+                bytes[n++] = (char)(part >> (8 * i));
+            }
+        bytes[0] = (char)head;
+        buffer_append(out, bytes, n);
+        offset += part;
+        len -= part;
+    }
+}
+
+static void put_literal(buffer *out, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        size_t part = len < 127 ? len : 127;
+        buffer_append_char(out, (char)part);
+        buffer_append(out, bytes, part);
+        bytes += part;
+        len -= part;
+    }
+}
+
+/* Walks both lists in order; runs of equal entries become copies, everything else of `to` a literal. */
+void tree_delta(const buffer *from, const buffer *to, buffer *out)
+{
+    tree_entry a = { 0 }, b;
+    bool damaged = false;
+    size_t from_at = 0, to_at = 0, copy_at = 0, copy_len = 0, literal_at = 0, literal_len = 0;
+    put_size(out, from->len);
+    put_size(out, to->len);
+    bool more = tree_next(from, &from_at, &a, &damaged);
+    while (tree_next(to, &to_at, &b, &damaged)) {
+        while (more && tree_order(a.name, a.name_len, a.folder, b.name, b.name_len, b.folder) < 0)
+            more = tree_next(from, &from_at, &a, &damaged);
+        bool equal = more && a.len == b.len && memcmp(from->bytes + a.offset, to->bytes + b.offset, a.len) == 0;
+        if (equal && copy_len && copy_at + copy_len == a.offset && !literal_len) {
+            copy_len += a.len;
+            continue;
+        }
+        if (equal || (copy_len && !literal_len)) {
+            put_copy(out, copy_at, copy_len);
+            copy_len = 0;
+        }
+        if (equal) {
+            put_literal(out, to->bytes + literal_at, literal_len);
+            literal_len = 0;
+            copy_at = a.offset;
+            copy_len = a.len;
+        } else {
+            if (!literal_len)
+                literal_at = b.offset;
+            literal_len += b.len;
+        }
+    }
+    put_copy(out, copy_at, copy_len);
+    put_literal(out, to->bytes + literal_at, literal_len);
+}

@@ -1,0 +1,33 @@
+/*
+ * tree_entries.h - the bytes of one git tree object: a sorted run of "<mode> <name>\0<20-byte id>".
+ */
+#ifndef STORAGE_GIT_TREE_ENTRIES_H
+#define STORAGE_GIT_TREE_ENTRIES_H
+
+#include "object_id.h"
+
+#include <base/buffer.h>
+
+typedef struct tree_entry {
+    const char *name; /* NUL-terminated, within the tree's bytes */
+    size_t name_len;
+    const uint8_t *id;
+    size_t offset; /* of the entry in the tree */
+    size_t len;    /* of the entry */
+    bool folder;   /* a tree; else a file, a link or a submodule */
+} tree_entry;
+
+/* The entry at *offset, which moves past it. False at the end; *damaged is set where the bytes are not a tree. */
+bool tree_next(const buffer *tree, size_t *offset, tree_entry *out, bool *damaged);
+/* Git's order: by the bytes of the name, a folder's as if it ended with '/'. */
+int tree_order(const char *a, size_t a_len, bool a_folder, const char *b, size_t b_len, bool b_folder);
+/* The entry of that name; false where there is none. */
+bool tree_entry_find(const buffer *tree, const char *name, size_t len, tree_entry *out, bool *damaged);
+/* Puts an entry in its place, in place of one of the same name; modes 100644 and 40000. */
+void tree_entry_put(buffer *tree, const char *name, size_t len, bool folder, const object_id *id);
+void tree_entry_remove(buffer *tree, const char *name, size_t len);
+/* Appends the instructions that make `to` out of `from` (gitformat-pack(5), "Deltified representation"): entries that
+ * both hold are copied. */
+void tree_delta(const buffer *from, const buffer *to, buffer *out);
+
+#endif
