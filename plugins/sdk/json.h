@@ -53,6 +53,8 @@ cJSON *json_string(quipu_str text);
 
 /* The first byte that is not UTF-8 (overlong forms, surrogates and values past U+10FFFF are not), or -1 where all is. */
 int64_t utf8_first_bad(const char *bytes, size_t len);
+/* Bytes of the UTF-8 sequence at `bytes` (len at least 1), or 0 where there is none. */
+size_t utf8_sequence(const char *bytes, size_t len);
 /* Writes a code point's UTF-8 and returns how many bytes that took. */
 size_t utf8_encode(uint32_t point, char out[4]);
 

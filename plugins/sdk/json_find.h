@@ -1,0 +1,20 @@
+/*
+ * json_find.h - finds one value in JSON text without building a tree. For text that was checked before; on other text it
+ * finds nothing, or something wrong, but never reads past the end.
+ */
+#ifndef SDK_JSON_FIND_H
+#define SDK_JSON_FIND_H
+
+#include <base/buffer.h>
+
+/* The text of the value at a dotted path, without blanks around it; absent where there is none. A key that holds dots
+ * itself is found too: {"a.b":1} has "a.b". */
+quipu_str json_find(quipu_str object, quipu_str path);
+
+/* Steps through a list: `*at` is the list's text at first; the next element goes to *value. False at the end. */
+bool json_next_element(quipu_str *at, quipu_str *value);
+
+/* Appends what a string's text (with its quotes) stands for. */
+void json_unquote(quipu_str quoted, buffer *out);
+
+#endif
