@@ -1,0 +1,70 @@
+/* slot.c - see slot.h. */
+#include "slot.h"
+
+#include <base/fail.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+_Thread_local uint32_t slot_stripe_index __attribute__((tls_model("initial-exec")));
+
+uint32_t slot_choose_stripe(void)
+{
+    static atomic_uint next;
+    slot_stripe_index = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % SLOT_STRIPES + 1;
+    return slot_stripe_index;
+}
+
+static bool is_empty(slot_generation *g)
+{
+    for (uint32_t i = 0; i < SLOT_STRIPES; i++)
+        if (atomic_load(&g->stripes[i].inside) != 0)
+            return false;
+    return true;
+}
+
+int32_t slot_drain(slot_generation *g, int64_t deadline_ns, quipu_error *error)
+{
+    long pause = 20000; /* ns; leaving does not wake anybody, so that it stays cheap */
+    while (!is_empty(g)) {
+        struct timespec now, rest = { 0, pause };
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if (deadline_ns && (int64_t)now.tv_sec * 1000000000 + now.tv_nsec >= deadline_ns)
+            return fail(error, QUIPU_E_TIMEOUT, NULL,
+                        "calls are still inside the old backend; it stays until they return");
+        nanosleep(&rest, NULL);
+        pause = pause < 1000000 ? pause * 2 : pause;
+    }
+    return QUIPU_OK;
+}
+
+int32_t slot_publish(slot *s, const quipu_backend_api *api, quipu_backend *self, int64_t deadline_ns,
+                     slot_generation **old, quipu_error *error)
+{
+    slot_generation *next = NULL;
+    if (api) {
+        void *memory = NULL;
+        if (posix_memalign(&memory, _Alignof(slot_generation), sizeof *next) != 0)
+            return fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
+        memset(memory, 0, sizeof *next);
+        next = memory;
+        next->api = api;
+        next->self = self;
+        next->older = s->all;
+        s->all = next;
+    }
+    slot_generation *before = atomic_exchange(&s->current, next);
+    if (old)
+        *old = before;
+    return before ? slot_drain(before, deadline_ns, error) : QUIPU_OK;
+}
+
+void slot_end(slot *s)
+{
+    atomic_store(&s->current, NULL);
+    while (s->all) {
+        slot_generation *older = s->all->older;
+        free(s->all);
+        s->all = older;
+    }
+}

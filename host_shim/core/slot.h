@@ -1,0 +1,80 @@
+/*
+ * slot.h - the place in a host where the active backend sits. Entering costs two atomic steps, and never waits.
+ *
+ * Invariants:
+ *   1. `current` leads to the generation that new calls enter; a generation never changes once it is published.
+ *   2. A call counts itself in a stripe of the generation, then looks again: where `current` has moved on, it takes its count
+ *      back. So, once `current` has moved on and all stripes were seen at zero, no call is inside and none can get in.
+ *   3. A generation's memory lives until slot_end, because a late caller may still count itself in it for a moment.
+ */
+#ifndef CORE_SLOT_H
+#define CORE_SLOT_H
+
+#include <quipu/backend.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#define SLOT_STRIPES 64u
+#define SLOT_LINE 128u /* two cache lines: the prefetcher fetches them in pairs */
+
+/* How many calls are inside, of the threads that share this stripe. */
+typedef struct slot_stripe {
+    _Alignas(SLOT_LINE) atomic_uint_fast64_t inside;
+} slot_stripe;
+
+typedef struct slot_generation {
+    slot_stripe stripes[SLOT_STRIPES];
+    const quipu_backend_api *api;
+    quipu_backend *self;
+    struct slot_generation *older;
+} slot_generation;
+
+typedef struct slot {
+    _Atomic(slot_generation *) current; /* NULL: nothing may enter */
+    slot_generation *all;               /* newest first; changed by the control thread only */
+} slot;
+
+extern _Thread_local uint32_t slot_stripe_index __attribute__((tls_model("initial-exec")));
+/* Gives the calling thread its stripe. */
+uint32_t slot_choose_stripe(void);
+
+/* The generation that the caller is now inside of, or NULL where the slot is shut. *inside goes to slot_leave. */
+static inline const slot_generation *slot_enter(slot *s, atomic_uint_fast64_t **inside)
+{
+    uint32_t stripe = slot_stripe_index;
+    if (__builtin_expect(stripe == 0, 0))
+        stripe = slot_choose_stripe();
+    slot_generation *g = atomic_load_explicit(&s->current, memory_order_acquire);
+    while (g) {
+        atomic_uint_fast64_t *count = &g->stripes[stripe - 1].inside;
+        atomic_fetch_add(count, 1); /* in one order with the exchange in slot_publish */
+        slot_generation *now = atomic_load(&s->current);
+        if (__builtin_expect(now == g, 1)) {
+            *inside = count;
+            return g;
+        }
+        atomic_fetch_sub_explicit(count, 1, memory_order_release);
+        g = now;
+    }
+    return NULL;
+}
+
+static inline void slot_leave(atomic_uint_fast64_t *inside)
+{
+    atomic_fetch_sub_explicit(inside, 1, memory_order_release);
+}
+
+/* The three below are for one control thread at a time. */
+
+/* Puts a backend into the slot (api NULL: shuts it) and waits until nobody is inside the one before. *old gets that one, or
+ * NULL; NULL in place of `old` is legal. deadline_ns: CLOCK_MONOTONIC; 0: none.
+ * Errors: NO_MEMORY (nothing was changed); TIMEOUT: the new one is in place, but calls are still inside the old one, which
+ * must not be closed: slot_drain waits again. */
+int32_t slot_publish(slot *s, const quipu_backend_api *api, quipu_backend *self, int64_t deadline_ns,
+                     slot_generation **old, quipu_error *error);
+/* Waits until nobody is inside a generation that is no longer current. Errors: TIMEOUT. */
+int32_t slot_drain(slot_generation *g, int64_t deadline_ns, quipu_error *error);
+/* Frees all generations; nothing may enter any more. */
+void slot_end(slot *s);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * store.h - where a store is, and what it was made with: the file <store>/quipu-store.json.
+ *
+ *     {"format":1,"backend":"git","backend_config":{...},"embedder":"hash","embedder_config":{...}}
+ *
+ * The folder belongs to the backend, who makes or refuses it; this file is added after the first successful open and never
+ * changed here afterwards. Mode 0600, because a setting may be a secret.
+ */
+#ifndef CORE_STORE_H
+#define CORE_STORE_H
+
+#include <base/buffer.h>
+#include <quipu/error.h>
+
+#define STORE_SETTINGS_NAME "quipu-store.json"
+#define STORE_FORMAT 1
+
+/* Texts are owned; NULL: absent. Ends with store_settings_free. */
+typedef struct store_settings {
+    char *backend;
+    char *backend_config; /* JSON objects, on one line */
+    char *embedder;
+    char *embedder_config;
+} store_settings;
+
+/* The absolute path of the store's folder, for the caller to free. given: or absent: the default of quipu.h. make_parents: the folders
+ * above it are made (0700) where they are not there. Errors: INVALID (field "store"), NOT_FOUND, DENIED, IO, NO_MEMORY. */
+int32_t store_locate(quipu_str given, bool make_parents, char **out, quipu_error *error);
+
+/* Reads the settings; none and *found false where there is no such file. Errors: FORMAT, IO, DENIED, NO_MEMORY. */
+int32_t store_settings_read(const char *store, store_settings *out, bool *found, quipu_error *error);
+/* Writes them, where the store is a folder; elsewhere nothing is done. Errors: IO, FULL, READ_ONLY, DENIED. */
+int32_t store_settings_write(const char *store, const store_settings *s, quipu_error *error);
+void store_settings_free(store_settings *s);
+
+#endif
