@@ -45,7 +45,7 @@ static inline bool str_present(quipu_str s)
 /* Equal bytes; two absent strings are equal, absent and empty are not. */
 static inline bool str_same(quipu_str a, quipu_str b)
 {
-    return !a.ptr == !b.ptr && a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, (size_t)a.len) == 0);
+    return !a.ptr == !b.ptr && a.len == b.len && (!a.ptr || a.len == 0 || memcmp(a.ptr, b.ptr, (size_t)a.len) == 0);
 }
 /* As strcmp, by bytes. */
 int str_compare(quipu_str a, quipu_str b);

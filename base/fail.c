@@ -9,6 +9,9 @@
 #include <string.h>
 #include <time.h>
 
+#undef fail /* fail.h says when they are macros */
+#undef fail_errno
+
 typedef struct error_row {
     int32_t code;
     uint32_t retry;
