@@ -72,10 +72,11 @@ bool record_words(const quipu_record *r, buffer *scratch, quipu_str parts[RECORD
         append_value(at, len, scratch);
         at += len + 1;
     }
-    parts[0] = r->text;
-    parts[1] = r->head;
-    parts[2] = r->relation;
-    parts[3] = r->tail;
-    parts[4] = (quipu_str){ scratch->bytes, scratch->len };
+    parts[0] = r->actor;
+    parts[1] = r->text;
+    parts[2] = r->head;
+    parts[3] = r->relation;
+    parts[4] = r->tail;
+    parts[5] = (quipu_str){ scratch->bytes, scratch->len };
     return !scratch->failed;
 }
