@@ -48,7 +48,7 @@ SDK_OBJ     := $(call objects,$(wildcard plugins/sdk/*.c))
 STORAGE_OBJ := $(call objects,$(filter-out storage_git/os.c,$(wildcard storage_git/*.c)))
 OS_OBJ      := $(call objects,$(wildcard storage_git/os.c))
 CORE_OBJ    := $(call objects,$(wildcard host_shim/core/*.c))
-CLI_OBJ     := $(call objects,$(wildcard host_shim/cli/*.c))
+CLI_OBJ     := $(call objects,$(wildcard host_shim/cli/*.c host_shim/validate/*.c))
 
 LIBBASE    := $(B)/lib/libbase.a
 LIBSDK     := $(B)/lib/libsdk.a
@@ -90,9 +90,10 @@ $(B)/libquipu.so: $(CORE_OBJ) $(LIBSDK) $(LIBBASE)
 	$(Q)$(CC) $(LDFLAGS) $(SHARED) -Wl,-soname,libquipu.so.$(SOVERSION) -o $@ $^ $(SDK_LIBS) $(BASE_LIBS) -ldl
 	@ln -sf libquipu.so $(B)/libquipu.so.$(SOVERSION)
 
-$(B)/quipu: $(CLI_OBJ) $(LIBSDK) $(LIBBASE) $(B)/libquipu.so
+# The program holds the core itself: one file to copy, and the validator sees the loader from inside.
+$(B)/quipu: $(CLI_OBJ) $(LIBCORE) $(LIBSDK) $(LIBBASE)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -pie -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $(CLI_OBJ) $(LIBSDK) $(LIBBASE) -L$(B) -lquipu $(SDK_LIBS) $(BASE_LIBS)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ $(SDK_LIBS) $(BASE_LIBS) -ldl
 
 # Plugins: one symbol is exported; OpenBLAS keeps threads, so what links it stays resident (-z nodelete).
 define plugin_rule
