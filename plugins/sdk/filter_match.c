@@ -190,7 +190,7 @@ static int32_t match_value(const operand *o, uint32_t op, const quipu_value *v)
     }
     if (o->type != OPERAND_LIST)
         return match_scalar(o, op, v, false);
-    quipu_str rest = o->text, json;
+    quipu_str rest = json_elements(o->text), json;
     while (json_next_element(&rest, &json)) {
         operand element = operand_of_json(json);
         int32_t code = element.decoded.failed ? QUIPU_E_NO_MEMORY : match_scalar(&element, op, v, true);

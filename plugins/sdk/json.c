@@ -415,6 +415,7 @@ static int32_t check_children(parser *p, const cJSON *node)
         return refuse_node(p, "nesting deeper than 64 levels");
     p->levels[p->depth++] = (level){ .list = list };
     for (const cJSON *child = node->child; child; child = child->next) {
+        p->levels[p->depth - 1].key = NULL;
         if (!list && !child->string)
             return refuse_node(p, "a member without a key");
         if (!list && utf8_first_bad(child->string, strlen(child->string)) >= 0)

@@ -126,15 +126,20 @@ quipu_str json_find(quipu_str object, quipu_str path)
     return found;
 }
 
-bool json_next_element(quipu_str *at, quipu_str *value)
+quipu_str json_elements(quipu_str list)
 {
-    skip_blanks(at);
-    if (at->len && *at->ptr == '[')
-        advance(at, 1);
-    skip_blanks(at);
-    if (!at->len || *at->ptr == ']')
+    skip_blanks(&list);
+    if (list.len)
+        advance(&list, 1);
+    return list;
+}
+
+bool json_next_element(quipu_str *rest, quipu_str *value)
+{
+    skip_blanks(rest);
+    if (!rest->len || *rest->ptr == ']')
         return false;
-    return take_value(at, value);
+    return take_value(rest, value);
 }
 
 static uint32_t hex4(const char *s)

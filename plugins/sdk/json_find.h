@@ -11,8 +11,10 @@
  * itself is found too: {"a.b":1} has "a.b". */
 quipu_str json_find(quipu_str object, quipu_str path);
 
-/* Steps through a list: `*at` is the list's text at first; the next element goes to *value. False at the end. */
-bool json_next_element(quipu_str *at, quipu_str *value);
+/* Steps through a list: begin with what json_elements makes of the list's text; each call takes the next element off. False
+ * at the end. */
+quipu_str json_elements(quipu_str list);
+bool json_next_element(quipu_str *rest, quipu_str *value);
 
 /* Appends what a string's text (with its quotes) stands for. */
 void json_unquote(quipu_str quoted, buffer *out);
