@@ -1,0 +1,295 @@
+/*
+ * cmd_import.c - `quipu import`: records from a file, one JSON object a line, some hundred of them to a commit.
+ *
+ * A batch is one change set, so that nothing half is ever stored. A broken line ends the import: the complete lines before it are
+ * stored, the line is named. A signal ends it as well, after the lines read so far were stored.
+ */
+#include "cli.h"
+
+#include <base/fail.h>
+#include <base/hash.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sdk/json.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BATCH_DEFAULT 1000
+#define BATCH_MAX 100000
+#define BATCH_BYTES_MAX (64u << 20)
+#define SENDS_MAX 3 /* of one batch, where it is not known whether it arrived */
+
+typedef struct item {
+    size_t begin, len;       /* the line, in `bytes` */
+    size_t id_begin, id_len; /* in `ids`; empty where the line names none */
+    uint64_t line;
+} item;
+
+typedef struct import {
+    cli *c;
+    const char *file;
+    line_reader reader;
+    progress bar;
+    item *items;
+    size_t count, batch;
+    buffer bytes, ids;
+    uint32_t *table; /* ids of the batch by hash: position in items + 1, 0 where empty */
+    size_t table_size;
+    uint64_t records, changed, commits;
+} import;
+
+static volatile sig_atomic_t ended_by;
+
+static void note_signal(int number)
+{
+    ended_by = number;
+}
+
+/* The first signal is noted, so that the batch can be ended; the second one ends the program at once. */
+static void catch_signals(void)
+{
+    struct sigaction action = { .sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND };
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static void empty_batch(import *m)
+{
+    m->count = 0;
+    buffer_clear(&m->bytes);
+    buffer_clear(&m->ids);
+    memset(m->table, 0, m->table_size * sizeof *m->table);
+}
+
+/* Sends the first `count` items as one change set. */
+static int32_t send_batch(import *m, size_t count, quipu_error *error)
+{
+    quipu_write *writes = calloc(count, sizeof *writes);
+    quipu_write_options options = store_write_options(m->c, "import");
+    quipu_receipt receipt = { .struct_size = sizeof receipt };
+    quipu_change_set set = { .struct_size = sizeof set };
+    quipu_array array = { writes, count, sizeof *writes };
+    int32_t code = writes ? quipu_change_set_begin(m->c->q, &options, &set, error)
+                          : fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
+    memcpy(options.change_id, set.change_id, sizeof options.change_id);
+    for (size_t i = 0; i < count && writes; i++)
+        writes[i] = (quipu_write){ .struct_size = sizeof *writes,
+                                   .op = QUIPU_CHANGE_PUT,
+                                   .expect = QUIPU_EXPECT_ANY,
+                                   .json = str_make(m->bytes.bytes + m->items[i].begin, m->items[i].len) };
+    if (code == QUIPU_OK)
+        code = QUIPU_E_UNCERTAIN;
+    else
+        count = 0;
+    for (int sent = 0; count > 0 && code == QUIPU_E_UNCERTAIN && sent < SENDS_MAX; sent++)
+        code = quipu_write_records(m->c->q, &array, &options, NULL, NULL, &receipt, NULL, error);
+    if (code == QUIPU_OK) {
+        m->records += count;
+        m->changed += receipt.changed;
+        m->commits += receipt.revision[0] && !(receipt.flags & (QUIPU_RECEIPT_UNCHANGED | QUIPU_RECEIPT_DUPLICATE));
+    }
+    free(writes);
+    return code;
+}
+
+/* Names the line; whatever is wrong with it, the import could not be done. */
+static int report_line(import *m, uint64_t line, const quipu_error *error)
+{
+    char what[512];
+    progress_end(&m->bar);
+    snprintf(what, sizeof what, "%s:%" PRIu64, m->file, line);
+    m->c->line = line;
+    report(m->c, what, error);
+    m->c->line = 0;
+    return STATUS_TROUBLE;
+}
+
+static int commit(import *m)
+{
+    quipu_error error = error_none(), second = error_none();
+    char what[512];
+    if (m->count == 0)
+        return STATUS_DONE;
+    int32_t code = send_batch(m, m->count, &error);
+    if (code == QUIPU_OK) {
+        empty_batch(m);
+        return STATUS_DONE;
+    }
+    if (error.index < m->count) { /* one record is at fault: what comes before it is kept */
+        if (error.index > 0 && send_batch(m, (size_t)error.index, &second) != QUIPU_OK)
+            return report_line(m, m->items[0].line, &second);
+        return report_line(m, m->items[error.index].line, &error);
+    }
+    progress_end(&m->bar);
+    snprintf(what, sizeof what, "cannot store lines %" PRIu64 " to %" PRIu64 " of %s", m->items[0].line,
+             m->items[m->count - 1].line, m->file);
+    report(m->c, what, &error);
+    return STATUS_TROUBLE;
+}
+
+/* The place of an id in the table: where it stands, or where it would. */
+static size_t find_place(const import *m, quipu_str id)
+{
+    size_t at = (size_t)hash_table_key(id.ptr, (size_t)id.len, 0x9e3779b97f4a7c15u) & (m->table_size - 1);
+    while (m->table[at]) {
+        const item *there = &m->items[m->table[at] - 1];
+        if (str_same(id, str_make(m->ids.bytes + there->id_begin, there->id_len)))
+            break;
+        at = (at + 1) & (m->table_size - 1);
+    }
+    return at;
+}
+
+/* Takes a line that is known to be an object. An id that the batch holds already ends the batch: a change set may
+ * change a record once, and the later line is to win. */
+static int take(import *m, quipu_str line, quipu_str id)
+{
+    int status = STATUS_DONE;
+    if (m->count == m->batch || m->bytes.len > BATCH_BYTES_MAX || (id.len && m->table[find_place(m, id)]))
+        status = commit(m);
+    if (status != STATUS_DONE)
+        return status;
+    item *i = &m->items[m->count];
+    *i = (item){ m->bytes.len, (size_t)line.len, m->ids.len, (size_t)id.len, m->reader.number };
+    buffer_append_str(&m->bytes, line);
+    buffer_append_str(&m->ids, id);
+    if (m->bytes.failed || m->ids.failed)
+        return out_of_memory(m->c);
+    m->count++;
+    if (id.len)
+        m->table[find_place(m, id)] = (uint32_t)m->count;
+    return m->count == m->batch ? commit(m) : STATUS_DONE;
+}
+
+static bool is_blank(quipu_str line)
+{
+    for (size_t i = 0; i < line.len; i++)
+        if (line.ptr[i] != ' ' && line.ptr[i] != '\t')
+            return false;
+    return true;
+}
+
+static int take_line(import *m, quipu_str line)
+{
+    quipu_error error = error_none();
+    cJSON *tree = NULL;
+    int status;
+    int32_t code;
+    if (is_blank(line))
+        return STATUS_DONE;
+    code = json_parse(line, &tree, &error);
+    if (code == QUIPU_OK && !cJSON_IsObject(tree))
+        code = fail(&error, QUIPU_E_INVALID, NULL, "the line is JSON, but no object; a record is {\"text\":\"...\"}");
+    if (code == QUIPU_OK) {
+        status = take(m, line, field_of(tree, "id"));
+    } else {
+        uint64_t number = m->reader.number;
+        status = commit(m);
+        if (status == STATUS_DONE)
+            status = report_line(m, number, &error);
+    }
+    cJSON_Delete(tree);
+    return status;
+}
+
+static int read_lines(import *m)
+{
+    quipu_str line;
+    int status = STATUS_DONE;
+    while (status == STATUS_DONE && !ended_by) {
+        quipu_error error = error_none();
+        int got = line_next(&m->reader, &line);
+        if (got == LINE_END)
+            break;
+        if (got == LINE_FAILED && errno == EINTR)
+            continue;
+        if (got == LINE_GIVEN) {
+            status = take_line(m, line);
+            progress_step(&m->bar, m->records, m->reader.consumed);
+            continue;
+        }
+        if (got == LINE_FAILED)
+            fail_errno(&error, errno, "cannot read");
+        else
+            fail(&error, QUIPU_E_TOO_LARGE, NULL, "the line is longer than %u bytes", LINE_MAX_BYTES);
+        status = commit(m);
+        if (status == STATUS_DONE)
+            status = report_line(m, m->reader.number + 1, &error);
+    }
+    return status == STATUS_DONE ? commit(m) : status;
+}
+
+static int print_summary(const import *m)
+{
+    buffer json = { 0 };
+    int status = STATUS_DONE;
+    if (m->c->json) {
+        buffer_printf(&json,
+                      "{\"imported\":%" PRIu64 ",\"changed\":%" PRIu64 ",\"commits\":%" PRIu64 ",\"lines\":%" PRIu64 "}",
+                      m->records, m->changed, m->commits, m->reader.number);
+        status = print_json(m->c, &json);
+        buffer_free(&json);
+    } else if (!m->c->quiet) {
+        printf("imported %" PRIu64 " records (%" PRIu64 " new or changed) in %" PRIu64 " commit%s\n", m->records, m->changed,
+               m->commits, m->commits == 1 ? "" : "s");
+    }
+    return status;
+}
+
+static int run_import(import *m)
+{
+    struct stat about;
+    uint64_t total = 0;
+    if (fstat(m->reader.fd, &about) == 0 && S_ISREG(about.st_mode))
+        total = (uint64_t)about.st_size;
+    catch_signals();
+    progress_begin(&m->bar, m->c, "imported", total);
+    int status = read_lines(m);
+    progress_end(&m->bar);
+    if (status != STATUS_DONE) {
+        remark(m->c, "%" PRIu64 " records of the lines before were kept", m->records);
+        return status;
+    }
+    if (ended_by) {
+        remark(m->c, "stopped by a signal after line %" PRIu64 ": %" PRIu64 " records were stored", m->reader.number, m->records);
+        status = print_summary(m);
+        return status == STATUS_DONE ? STATUS_SIGNAL + (int)ended_by : status;
+    }
+    return print_summary(m);
+}
+
+int cmd_import(cli *c)
+{
+    import m = { .c = c, .file = c->arguments[0], .reader = { .fd = STDIN_FILENO }, .table_size = 16 };
+    uint64_t batch;
+    int status;
+    if (!option_number(c, "batch", 1, BATCH_MAX, BATCH_DEFAULT, &batch))
+        return STATUS_USAGE;
+    m.batch = (size_t)batch;
+    if (strcmp(m.file, "-") == 0)
+        m.file = "standard input";
+    else
+        m.reader.fd = open(m.file, O_RDONLY | O_CLOEXEC);
+    if (m.reader.fd < 0)
+        return report_fault(c, QUIPU_E_IO, "FILE", "cannot open %s: %s", m.file, strerror(errno));
+    while (m.table_size < m.batch * 2)
+        m.table_size *= 2;
+    m.items = calloc(m.batch, sizeof *m.items);
+    m.table = calloc(m.table_size, sizeof *m.table);
+    status = m.items && m.table ? store_open(c, STORE_MAKE) : out_of_memory(c);
+    if (status == STATUS_DONE)
+        status = run_import(&m);
+    if (m.reader.fd != STDIN_FILENO)
+        close(m.reader.fd);
+    line_reader_free(&m.reader);
+    buffer_free(&m.bytes);
+    buffer_free(&m.ids);
+    free(m.items);
+    free(m.table);
+    return status;
+}
