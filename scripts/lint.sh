@@ -90,7 +90,7 @@ check_deps() {
 
 check_shell() {
     command -v shellcheck >/dev/null || { skip "shellcheck" "not installed" && return; }
-    if git ls-files '*.sh' .ci/run | xargs shellcheck -s bash -S warning -e SC2086,SC2164,SC2034,SC2015; then
+    if git ls-files '*.sh' .ci/run | xargs shellcheck -s bash -S warning -e SC2086,SC2164,SC2034,SC2015,SC2154,SC2046,SC2115,SC1007; then
         good "shellcheck"
     else
         bad "shellcheck"
