@@ -308,7 +308,7 @@ void check_entry(const quipu_plugin *entry, uint64_t symbol_size, const elf_note
     if (!entry->init != !entry->deinit)
         faults_add(f, "entry: half a group: %s without %s", entry->init ? "init" : "deinit",
                    entry->init ? "deinit" : "init");
-    if (note->found)
+    if (note->found && note->faults == 0)
         compare_note(entry, &note->note, f);
     if (!entry->get_factory)
         faults_add(f, "entry: the mandatory slot get_factory is missing");

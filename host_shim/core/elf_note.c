@@ -119,8 +119,10 @@ static void check_text(elf_file *e, const char *name, const char *text, size_t s
 static void take_note(elf_file *e, const char *desc, uint64_t len)
 {
     quipu_note *note = &e->out->note;
+    uint64_t before = e->f->count;
     if (e->out->found) {
         faults_add(e->f, "note: there is more than one");
+        e->out->faults++;
         return;
     }
     e->out->found = true;
@@ -140,6 +142,7 @@ static void take_note(elf_file *e, const char *desc, uint64_t len)
     }
     note->id[sizeof note->id - 1] = note->version[sizeof note->version - 1] = '\0';
     note->licence[sizeof note->licence - 1] = '\0';
+    e->out->faults += e->f->count - before;
 }
 
 /* Walks the notes of one segment or section. */
@@ -228,6 +231,8 @@ void elf_note_read(int fd, uint64_t size, elf_note *out, faults *f)
     walk_segments(&e);
     if (!out->found)
         walk_sections(&e);
-    if (!out->found)
+    if (!out->found) {
         faults_add(f, "no Quipu note (section .note.quipu): use the macro QUIPU_PLUGIN of quipu/plugin.h");
+        out->faults++;
+    }
 }

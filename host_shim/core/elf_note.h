@@ -12,6 +12,7 @@
 
 typedef struct elf_note {
     bool found;
+    uint64_t faults; /* how many of the faults are about the note alone: the rest of the file may still be looked at */
     quipu_note note; /* its texts end with NUL bytes */
 } elf_note;
 

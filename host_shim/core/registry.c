@@ -121,7 +121,7 @@ static plugin *examine(const char *path, bool load, bool *listed, faults *f)
         *listed = true;
         return known;
     }
-    if (f->count > 0 || !load)
+    if (f->count > p->note.faults || !load)
         return p;
     p->handle = loader_open(p->path, f);
     p->entry = p->handle ? loader_entry(p->handle, &symbol_size, f) : NULL;
