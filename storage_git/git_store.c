@@ -33,6 +33,7 @@ struct git_store {
     pthread_mutex_t writer; /* one transaction at a time within the process; the file's lock does it between processes */
     work_tree *tree;        /* of commit tree_of; what it loaded is kept for the next transaction */
     object_id tree_of;
+    int64_t tree_time; /* committer time of tree_of */
 };
 
 /* A blob that is in the pack under way, for reading it back. */
@@ -321,6 +322,7 @@ static void forget_tree(git_store *s)
 {
     work_tree_free(s->tree);
     s->tree = NULL;
+    s->tree_time = 0;
 }
 
 /* Loads the tree of the commit that the branch is at, unless it is still there from the last transaction. */
@@ -330,16 +332,17 @@ static int32_t prepare_tree(git_transaction *t, quipu_error *error)
     object_id root = { { 0 } };
     if (s->tree && (!object_id_equal(&s->tree_of, &t->head) || work_tree_size(s->tree) > TREE_SIZE_MAX))
         forget_tree(s);
-    if (!object_id_is_none(&t->head)) {
+    if (!s->tree && !object_id_is_none(&t->head)) {
         commit c;
         int32_t code = commit_read(s->objects, &t->head, &c, error);
         if (code != QUIPU_OK)
             return code;
         root = c.tree;
-        t->head_time = c.committed;
+        s->tree_time = c.committed;
         commit_free(&c);
     }
     s->tree_of = t->head;
+    t->head_time = s->tree_time;
     return s->tree ? QUIPU_OK : work_tree_create(s->objects, &root, &s->tree, error);
 }
 
@@ -487,8 +490,8 @@ int32_t git_publish(git_transaction *t, bool *lost, quipu_error *error)
     ref_outcome outcome = REF_UNTOUCHED;
     bool merged = false;
     *lost = false;
-    if (pack_writer_count(t->pack) == 0 || object_id_equal(&t->head, &t->base)) {
-        git_abort(t);
+    if (pack_writer_count(t->pack) == 0) {
+        end(t);
         return QUIPU_OK;
     }
     int32_t code = pack_writer_publish(t->pack, s->pack_folder, s->options.durable, name, error);
@@ -511,6 +514,7 @@ int32_t git_publish(git_transaction *t, bool *lost, quipu_error *error)
         code = fail(error, QUIPU_E_UNCERTAIN, NULL, "the change is visible, but perhaps not on the disk: %s", reason);
     }
     s->tree_of = t->head;
+    s->tree_time = t->head_time;
     /* Merging is housekeeping: where it fails the packs are as they were, and the change stands. */
     if (pack_merge(s->pack_folder, PACKS_MOST, s->options.durable, &merged, NULL) == QUIPU_OK && merged)
         objects_forget(s->objects);

@@ -2,6 +2,7 @@
 #include "objects.h"
 
 #include <base/fail.h>
+#include <base/hash.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -143,23 +144,28 @@ static int32_t read_failed(objects *o, const object_id *id, int result, quipu_er
     return fail(error, QUIPU_E_CORRUPT, NULL, "object %s cannot be read: %s", name, git_reason());
 }
 
-int32_t objects_read(objects *o, const object_id *id, object_type type, buffer *out, quipu_error *error)
+/* Three looks: at what is open, and twice at what lies on the disk, because a merge may run between two. */
+static int32_t read_object(objects *o, const object_id *id, git_odb_object **out, quipu_error *error)
 {
-    git_odb_object *object = NULL;
     git_oid oid;
     int result = -1;
     memcpy(oid.id, id->bytes, sizeof id->bytes);
-    /* Three looks: at what is open, and twice at what lies on the disk, because a merge may run between two. */
     for (int attempt = 0; attempt < 3 && result != 0; attempt++) {
         database *d = database_take(o);
-        result = git_odb_read(&object, d->odb, &oid);
+        result = git_odb_read(out, d->odb, &oid);
         if (result != 0)
             database_renew(o, d);
         database_give(o, d);
     }
-    if (result != 0)
-        return read_failed(o, id, result, error);
-    int32_t code = QUIPU_OK;
+    return result == 0 ? QUIPU_OK : read_failed(o, id, result, error);
+}
+
+int32_t objects_read(objects *o, const object_id *id, object_type type, buffer *out, quipu_error *error)
+{
+    git_odb_object *object = NULL;
+    int32_t code = read_object(o, id, &object, error);
+    if (code != QUIPU_OK)
+        return code;
     if ((int)git_odb_object_type(object) != (int)type) {
         char name[OBJECT_ID_HEX + 1];
         object_id_print(id, name);
@@ -169,6 +175,26 @@ int32_t objects_read(objects *o, const object_id *id, object_type type, buffer *
         if (out->failed)
             code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for an object of %zu bytes",
                         git_odb_object_size(object));
+    }
+    git_odb_object_free(object);
+    return code;
+}
+
+int32_t objects_check(objects *o, const object_id *id, quipu_error *error)
+{
+    git_odb_object *object = NULL;
+    object_id found = { { 0 } };
+    int32_t code = read_object(o, id, &object, error);
+    if (code != QUIPU_OK)
+        return code;
+    git_object_t type = git_odb_object_type(object);
+    if (type >= GIT_OBJECT_COMMIT && type <= GIT_OBJECT_TAG)
+        hash_git_object(object_type_name((object_type)type), git_odb_object_data(object),
+                        git_odb_object_size(object), found.bytes);
+    if (!object_id_equal(&found, id)) {
+        char name[OBJECT_ID_HEX + 1];
+        object_id_print(id, name);
+        code = fail(error, QUIPU_E_CORRUPT, NULL, "object %s does not hold what its name says", name);
     }
     git_odb_object_free(object);
     return code;

@@ -21,6 +21,8 @@ void objects_close(objects *o);
 
 /* Appends the object's bytes to `out`. Errors: CORRUPT (missing, damaged, or of another type), IO, NO_MEMORY. */
 int32_t objects_read(objects *o, const object_id *id, object_type type, buffer *out, quipu_error *error);
+/* Reads an object of any type and compares its bytes with its name. Errors: CORRUPT, IO. */
+int32_t objects_check(objects *o, const object_id *id, quipu_error *error);
 /* The commit whose name begins with these digits (4..40). Errors: NOT_FOUND, INVALID (several, or not a commit). */
 int32_t objects_find_commit(objects *o, const char *digits, size_t len, object_id *out, quipu_error *error);
 /* Forgets the packs that are open, so that files that were unlinked are let go. */

@@ -1,0 +1,141 @@
+/*
+ * backend.h - the parts of the git backend and how they hang together. DESIGN.md in this folder tells the why.
+ *
+ *   plugin.c   entry, table, life cycle, settings        write.c    apply: group commit over storage_git
+ *   path.c     id <-> path                                view.c     the records of one commit, in RAM, kept up to date
+ *   message.c  commit messages and their trailers         catalogue.c  the view on disk, so that opening is quick
+ *   read.c     get, scan, search, stats                   history.c, verify.c  the extensions
+ */
+#ifndef PLUGINS_GIT_BACKEND_H
+#define PLUGINS_GIT_BACKEND_H
+
+#include <pthread.h>
+#include <quipu/backend.h>
+#include <quipu/ext/history.h>
+#include <quipu/ext/verify.h>
+#include <sdk/derived.h>
+#include <sdk/recent_ids.h>
+#include <sdk/record.h>
+#include <sdk/record_index.h>
+#include <storage_git/git_store.h>
+
+typedef struct view view;
+typedef struct request request;
+
+/* Change sets that wait for the thread that is writing; it takes all of them into one publication. */
+typedef struct write_queue {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    request *first, *last;
+    bool busy; /* a thread is writing */
+} write_queue;
+
+/* Change ids that are known to be in the history. Everything on the way from `newest` back to the time `floor` is. */
+typedef struct applied_ids {
+    recent_ids ids;
+    object_id newest; /* none: nothing was read yet */
+    int64_t floor;
+} applied_ids;
+
+enum { PAST_VIEWS = 4 };
+
+struct quipu_backend {
+    const quipu_host *host;
+    git_store *store; /* NULL: created, not open */
+    uint32_t flags;   /* QUIPU_OPEN_* */
+    bool durable;
+    bool quote_subjects;
+    uint64_t record_max; /* bytes */
+    write_queue queue;
+    applied_ids applied; /* under the store's transaction */
+    view *present;       /* of the branch's head; NULL until it is needed */
+    pthread_mutex_t views; /* guards the pointers here, not what they lead to */
+    view *past[PAST_VIEWS]; /* of commits that were asked for, the latest first */
+    derived *catalogue;  /* NULL: none */
+};
+
+/* ---- path.c ---- */
+
+#define RECORDS_FOLDER "records"
+#define FORMAT_FILE "quipu.json"
+
+/* Appends "records/x/y/z/w/<name>.json"; follows from the id alone. */
+void record_path(quipu_str id, buffer *out);
+/* The id that a path belongs to, appended; false where the name was cut, or is none of ours. */
+bool path_record_id(const char *path, buffer *out);
+
+/* ---- message.c ---- */
+
+/* Appends the message of a change set's commit. `told`: the record whose text the subject quotes (of a delete: the one that goes); NULL: none.
+ * `changed`: records that become another state. */
+void message_print(const quipu_change_set *set, const quipu_record *told, uint64_t changed, bool quote, buffer *out);
+
+/* What a message tells, taken from its last block alone. Texts point into it. */
+typedef struct message_facts {
+    quipu_str subject;
+    quipu_str operation;
+    quipu_str source;
+    bool has_change_id;
+    uint8_t change_id[16];
+} message_facts;
+void message_read(quipu_str message, message_facts *out);
+
+/* ---- write.c ---- */
+
+int32_t git_apply(quipu_backend *self, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
+                  quipu_error *error);
+/* The first commit of a new store: the file that says what it is. */
+int32_t write_format(quipu_backend *self, quipu_error *error);
+/* Refuses a repository that is not a store, or one of a newer format. */
+int32_t check_format(quipu_backend *self, quipu_error *error);
+
+/* ---- view.c ---- */
+
+/* The records of the branch as it is now, or of `as_of` where it is present; to be given back. */
+int32_t view_take(quipu_backend *self, quipu_str as_of, view **out, quipu_error *error);
+void view_give(view *v);
+record_index *view_index(view *v);
+void view_commit(view *v, object_id *out);
+/* Files under records/ that are not records, or stand at a wrong path; visited with the reason. */
+typedef int32_t (*aside_fn)(void *context, const char *path, const char *reason);
+int32_t view_each_aside(view *v, aside_fn visit, void *context);
+uint64_t view_aside_count(view *v);
+/* Writes what the present view has learned to the catalogue, where that is worth it. */
+void view_save(quipu_backend *self);
+/* A revision or a time to a commit, as history.h says. */
+int32_t view_resolve(quipu_backend *self, quipu_str spec, object_id *out, quipu_error *error);
+/* One record as a commit has it, without any view: NULL where it has none. */
+int32_t view_record_at(quipu_backend *self, const object_id *commit_id, quipu_str id, record **out, quipu_error *error);
+/* A new view of one commit, from its tree alone: for verify. */
+int32_t view_fresh(quipu_backend *self, const object_id *commit_id, view **out, quipu_error *error);
+/* Decodes a stored file; NULL where it is no record of that path, with the reason in `error`. */
+int32_t record_of_file(const char *path, quipu_str bytes, record **out, quipu_error *error);
+
+/* ---- catalogue.c ---- */
+
+/* Fills an empty view from the catalogue: *at is the commit that it reflects, none where there is nothing to be had. */
+int32_t catalogue_load(quipu_backend *self, record_index *into, object_id *at, quipu_error *error);
+/* Adds a segment with the difference between what is on disk and the view. */
+int32_t catalogue_save(quipu_backend *self, record_index *from, const object_id *at, quipu_error *error);
+
+/* ---- read.c, history.c, verify.c ---- */
+
+int32_t git_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit, void *context, const quipu_call *call,
+                quipu_error *error);
+int32_t git_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn visit, void *context,
+                 const quipu_call *call, quipu_error *error);
+int32_t git_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn visit, void *context,
+                   const quipu_call *call, quipu_error *error);
+int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const quipu_call *call,
+                  quipu_error *error);
+extern const quipu_history_api git_history;
+extern const quipu_verify_api git_verify;
+
+/* Struct, state and deadline: what is asked of every call on an open store. */
+int32_t check_entry(const quipu_backend *self, const quipu_call *call, quipu_error *error);
+/* Microseconds since 1970, from the host's clock where it has one. */
+int64_t clock_now(const quipu_host *host);
+/* One line to the host's log. */
+void log_line(const quipu_host *host, uint32_t level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

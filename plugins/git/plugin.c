@@ -1,0 +1,276 @@
+/* plugin.c - the git backend's entry, life cycle and settings. */
+#include "backend.h"
+
+#include <base/fail.h>
+#include <quipu/extensions.h>
+#include <quipu/plugin.h>
+#include <sdk/abi_check.h>
+#include <sdk/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { CATALOGUE_FORMAT = 1 };
+
+int64_t clock_now(const quipu_host *host)
+{
+    static const quipu_str id = QUIPU_STR_INIT(QUIPU_SERVICE_CLOCK);
+    const quipu_clock_service *clock = host->get_service(host, &id);
+    struct timespec now;
+    if (clock)
+        return clock->now(host);
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void log_line(const quipu_host *host, uint32_t level, const char *format, ...)
+{
+    static const quipu_str id = QUIPU_STR_INIT(QUIPU_SERVICE_LOG), component = QUIPU_STR_INIT("git");
+    const quipu_log_service *log = host->get_service(host, &id);
+    char text[512];
+    va_list arguments;
+    if (!log)
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    quipu_str message = str_of(text);
+    log->write(host, level, &component, &message);
+}
+
+int32_t check_entry(const quipu_backend *self, const quipu_call *call, quipu_error *error)
+{
+    if (!self->store)
+        return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
+    return abi_check_call(call, error);
+}
+
+/* ---- settings ---- */
+
+static int32_t take_bool(const cJSON *item, bool *out, quipu_error *error)
+{
+    if (!cJSON_IsBool(item))
+        return fail(error, QUIPU_E_INVALID, item->string, "the setting \"%s\" must be true or false", item->string);
+    *out = cJSON_IsTrue(item);
+    return QUIPU_OK;
+}
+
+static int32_t take_durability(const cJSON *item, bool *durable, quipu_error *error)
+{
+    const char *value = cJSON_GetStringValue(item);
+    if (!value || (strcmp(value, "full") != 0 && strcmp(value, "relaxed") != 0))
+        return fail(error, QUIPU_E_INVALID, "durability", "the setting \"durability\" must be \"full\" or \"relaxed\"");
+    *durable = strcmp(value, "full") == 0;
+    return QUIPU_OK;
+}
+
+static int32_t take_size(const cJSON *item, uint64_t *out, quipu_error *error)
+{
+    int64_t value;
+    if (!json_is_int(item, &value) || value < 1024 || value > 64 << 20)
+        return fail(error, QUIPU_E_INVALID, item->string,
+                    "the setting \"%s\" must be a number of bytes from 1024 to 67108864", item->string);
+    *out = (uint64_t)value;
+    return QUIPU_OK;
+}
+
+static int32_t take_setting(quipu_backend *self, const cJSON *item, quipu_error *error)
+{
+    if (strcmp(item->string, "durability") == 0)
+        return take_durability(item, &self->durable, error);
+    if (strcmp(item->string, "quote_subjects") == 0)
+        return take_bool(item, &self->quote_subjects, error);
+    if (strcmp(item->string, "record_max") == 0)
+        return take_size(item, &self->record_max, error);
+    return fail(error, QUIPU_E_INVALID, item->string,
+                "the backend \"git\" has no setting \"%s\"; it has durability, quote_subjects and record_max",
+                item->string);
+}
+
+static int32_t read_settings(quipu_backend *self, quipu_str config, quipu_error *error)
+{
+    cJSON *tree = NULL;
+    self->durable = self->quote_subjects = true;
+    self->record_max = QUIPU_RECORD_MAX;
+    if (!config.ptr || config.len == 0)
+        return QUIPU_OK;
+    int32_t code = json_parse(config, &tree, error);
+    if (code == QUIPU_OK && !cJSON_IsObject(tree))
+        code = fail(error, QUIPU_E_INVALID, "config", "the configuration must be a JSON object");
+    for (const cJSON *item = code == QUIPU_OK ? tree->child : NULL; item && code == QUIPU_OK; item = item->next)
+        code = take_setting(self, item, error);
+    cJSON_Delete(tree);
+    return code;
+}
+
+/* ---- life cycle ---- */
+
+static int32_t git_create(const quipu_host *host, quipu_backend **out, quipu_error *error)
+{
+    if (!out)
+        return fail(error, QUIPU_E_INVALID, "out", "out is NULL; give a place for the instance");
+    *out = NULL;
+    int32_t code = abi_check_struct(host, sizeof *host, "quipu_host", error);
+    if (code != QUIPU_OK)
+        return code;
+    quipu_backend *self = calloc(1, sizeof *self);
+    if (!self)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a backend");
+    self->host = host;
+    pthread_mutex_init(&self->queue.lock, NULL);
+    pthread_cond_init(&self->queue.done, NULL);
+    pthread_mutex_init(&self->views, NULL);
+    *out = self;
+    return QUIPU_OK;
+}
+
+static void let_go(quipu_backend *self)
+{
+    view_give(self->present);
+    self->present = NULL;
+    for (size_t i = 0; i < PAST_VIEWS; i++) {
+        view_give(self->past[i]);
+        self->past[i] = NULL;
+    }
+    if (self->catalogue)
+        derived_close(self->catalogue);
+    self->catalogue = NULL;
+    recent_ids_free(&self->applied.ids);
+    self->applied = (applied_ids){ 0 };
+    git_store_close(self->store);
+    self->store = NULL;
+}
+
+static void git_destroy(quipu_backend *self)
+{
+    if (!self)
+        return;
+    let_go(self);
+    pthread_mutex_destroy(&self->queue.lock);
+    pthread_cond_destroy(&self->queue.done);
+    pthread_mutex_destroy(&self->views);
+    free(self);
+}
+
+/* A catalogue that cannot be had costs time, not truth: it is only logged. */
+static void open_catalogue(quipu_backend *self)
+{
+    quipu_error error = { .struct_size = sizeof error };
+    if (self->flags & QUIPU_OPEN_READ_ONLY)
+        return;
+    if (derived_open(git_store_private(self->store), "catalogue", CATALOGUE_FORMAT, &self->catalogue, &error) !=
+        QUIPU_OK) {
+        self->catalogue = NULL;
+        log_line(self->host, QUIPU_LOG_WARNING, "works without its catalogue: %s", error.message);
+    }
+}
+
+static int32_t git_open(quipu_backend *self, const quipu_open_params *params, const quipu_call *call,
+                        quipu_error *error)
+{
+    bool made = false;
+    if (self->store)
+        return fail(error, QUIPU_E_STATE, NULL, "the store is open already; close it first");
+    int32_t code = abi_check_call(call, error);
+    if (code == QUIPU_OK)
+        code = abi_check_open(params, error);
+    if (code == QUIPU_OK)
+        code = read_settings(self, params->config, error);
+    char *path = code == QUIPU_OK ? str_dup(params->path) : NULL;
+    if (code == QUIPU_OK && !path)
+        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open the store");
+    if (code == QUIPU_OK) {
+        self->flags = params->flags;
+        recent_ids_begin(&self->applied.ids, (uint64_t)clock_now(self->host) ^ (uint64_t)(uintptr_t)self);
+        self->applied.floor = INT64_MAX;
+        git_store_options options = { .read_only = params->flags & QUIPU_OPEN_READ_ONLY,
+                                      .no_create = params->flags & QUIPU_OPEN_NO_CREATE,
+                                      .durable = self->durable };
+        code = git_store_open(path, &options, &self->store, &made, error);
+    }
+    free(path);
+    if (code == QUIPU_OK)
+        code = made && !(self->flags & QUIPU_OPEN_READ_ONLY) ? write_format(self, error) : check_format(self, error);
+    if (code == QUIPU_OK)
+        open_catalogue(self);
+    else
+        let_go(self);
+    return code;
+}
+
+/* Every acknowledged change is on the disk already; what is saved here is derived. */
+static int32_t git_close(quipu_backend *self, const quipu_call *call, quipu_error *error)
+{
+    (void)call;
+    if (!self->store)
+        return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
+    view_save(self);
+    let_go(self);
+    return QUIPU_OK;
+}
+
+static int32_t git_flush(quipu_backend *self, const quipu_call *call, quipu_error *error)
+{
+    return check_entry(self, call, error);
+}
+
+static const void *git_get_extension(quipu_backend *self, const quipu_str *id)
+{
+    (void)self;
+    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_HISTORY))
+        return &git_history;
+    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_VERIFY))
+        return &git_verify;
+    return NULL;
+}
+
+static const quipu_backend_api git_api = {
+    .struct_size = sizeof(quipu_backend_api),
+    .create = git_create,
+    .destroy = git_destroy,
+    .open = git_open,
+    .close = git_close,
+    .apply = git_apply,
+    .get = git_get,
+    .scan = git_scan,
+    .search = git_search,
+    .stats = git_stats,
+    .flush = git_flush,
+    .get_extension = git_get_extension,
+};
+
+static const quipu_backend_desc git_desc = {
+    .struct_size = sizeof(quipu_backend_desc),
+    .format = QUIPU_RECORD_FORMAT,
+    .name = QUIPU_STR_INIT("git"),
+    .summary = QUIPU_STR_INIT("each memory a file in a git repository, each change a commit"),
+    .api = &git_api,
+};
+
+static const quipu_backend_list git_list = {
+    .struct_size = sizeof(quipu_backend_list),
+    .items = { &git_desc, 1, sizeof(quipu_backend_desc) },
+};
+
+/* init and deinit are counted, because libgit2 counts: its library is begun once for each. */
+static int32_t plugin_init(const quipu_host *host, uint32_t abi_min, uint32_t abi_max, uint32_t *chosen,
+                           quipu_error *error)
+{
+    int32_t code = abi_negotiate(host, abi_min, abi_max, chosen, error);
+    if (code == QUIPU_OK)
+        objects_library_begin();
+    return code;
+}
+
+static void plugin_deinit(void)
+{
+    objects_library_end();
+}
+
+static const void *plugin_factory(const quipu_str *id)
+{
+    return id && id->ptr && QUIPU_IS(id, QUIPU_BACKENDS) ? &git_list : NULL;
+}
+
+QUIPU_PLUGIN("git", QUIPU_VERSION, "Apache-2.0", QUIPU_PLUGIN_FORK_SAFE, plugin_init, plugin_deinit, plugin_factory);

@@ -1,0 +1,467 @@
+/*
+ * write.c - apply: change sets to commits, several of them in one publication.
+ *
+ * A thread that arrives while another is writing waits in the queue; the writer takes all that wait at once, makes a
+ * commit of each, and publishes them together, so that they share one round of syncs. The commit point is the move of
+ * the branch in git_publish. When somebody else moved the branch first, the whole batch is planned again on what is
+ * there now.
+ */
+#include "backend.h"
+
+#include <base/fail.h>
+#include <base/hash.h>
+#include <errno.h>
+#include <sdk/change.h>
+#include <sdk/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { BATCH_MAX = 256, LOST_MAX = 50, WAIT_NS = 5000000 };
+
+#define CLOCK_SLACK ((int64_t)2000000) /* microseconds by which two clocks of one machine may disagree */
+
+/* One change of a set while it is planned. */
+typedef struct step {
+    buffer path;
+    record *before; /* NULL: nothing is stored */
+    bool alters;
+} step;
+
+struct request {
+    const quipu_change_set *set;
+    quipu_receipt *receipt;
+    const quipu_call *call;
+    quipu_error error;
+    request *next;
+    int32_t code;
+    bool taken; /* by the writer */
+    bool done;
+    uint32_t flags; /* of the receipt */
+    uint64_t changed;
+    object_id revision; /* none: no commit was made */
+};
+
+/* ---- has this change id been applied before? ---- */
+
+/* The time that a UUIDv7 carries (RFC 9562, 5.7: 48 bits of milliseconds), or 0 for any other id: it may be of any age. */
+static int64_t time_of_change_id(const uint8_t id[16])
+{
+    int64_t ms = 0;
+    if (id[6] >> 4 != 7)
+        return 0;
+    for (int i = 0; i < 6; i++)
+        ms = ms << 8 | id[i];
+    return ms * 1000;
+}
+
+typedef struct id_walk {
+    applied_ids *applied;
+    int64_t until;    /* commits before this time need not be looked at */
+    object_id stop;   /* nor this one and those before it; none: no such */
+    bool failed;
+} id_walk;
+
+enum { WALK_ENOUGH = 1 };
+
+static int32_t learn_id(void *context, const commit *c)
+{
+    id_walk *walk = context;
+    message_facts facts;
+    if (object_id_equal(&c->id, &walk->stop) || c->committed < walk->until)
+        return WALK_ENOUGH;
+    message_read(c->message, &facts);
+    if (!facts.has_change_id)
+        return QUIPU_OK;
+    if (!recent_ids_reserve(&walk->applied->ids)) {
+        walk->failed = true;
+        return WALK_ENOUGH;
+    }
+    recent_ids_add(&walk->applied->ids, facts.change_id);
+    return QUIPU_OK;
+}
+
+/* Reads the ids of commits that are new to us (other processes made them), and older ones back to `time`. */
+static int32_t learn_ids(quipu_backend *self, const object_id *head, int64_t time, quipu_error *error)
+{
+    applied_ids *applied = &self->applied;
+    id_walk walk = { .applied = applied, .until = time - CLOCK_SLACK };
+    int32_t code = QUIPU_OK;
+    if (walk.until < applied->floor) {
+        code = commit_walk(git_store_objects(self->store), head, NULL, learn_id, &walk, error);
+        applied->floor = walk.until;
+    } else if (!object_id_equal(head, &applied->newest)) {
+        walk.until = applied->floor;
+        walk.stop = applied->newest;
+        code = commit_walk(git_store_objects(self->store), head, NULL, learn_id, &walk, error);
+    }
+    applied->newest = *head;
+    if (walk.failed)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to look for an earlier use of the change id");
+    return code == WALK_ENOUGH ? QUIPU_OK : code;
+}
+
+/* ---- planning one change set ---- */
+
+static void steps_free(step *steps, uint64_t count)
+{
+    for (uint64_t i = 0; steps && i < count; i++) {
+        buffer_free(&steps[i].path);
+        record_free(steps[i].before);
+    }
+    free(steps);
+}
+
+/* The record that is stored at the path; NULL where there is none, or what lies there is no record. */
+static int32_t read_before(git_transaction *t, const char *path, record **out, quipu_error *error)
+{
+    object_id blob;
+    buffer bytes = { 0 };
+    int32_t code = git_transaction_read(t, path, &blob, &bytes, error);
+    if (code == QUIPU_OK && !object_id_is_none(&blob) &&
+        record_of_file(path, str_make(bytes.bytes, bytes.len), out, NULL) != QUIPU_OK)
+        *out = NULL;
+    buffer_free(&bytes);
+    return code;
+}
+
+static int32_t plan_change(git_transaction *t, const quipu_change *change, uint64_t index, uint64_t record_max,
+                           step *s, quipu_error *error)
+{
+    if (change->op == QUIPU_CHANGE_PUT && change->record->json.len > record_max) {
+        int32_t code = fail(error, QUIPU_E_TOO_LARGE, "record_max", "the record takes %llu bytes, and %llu are allowed",
+                            (unsigned long long)change->record->json.len, (unsigned long long)record_max);
+        fail_name_record(error, &change->id);
+        return code;
+    }
+    record_path(change->id, &s->path);
+    if (s->path.failed)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a change");
+    int32_t code = read_before(t, s->path.bytes, &s->before, error);
+    const quipu_record *stored = s->before ? record_view(s->before) : NULL;
+    if (code == QUIPU_OK)
+        code = change_check_expectation(change, stored, (size_t)index, error);
+    s->alters = code == QUIPU_OK && change_alters(change, stored);
+    return code;
+}
+
+/* Makes the commit. From here on a failure leaves the transaction half done: it must be given up. */
+static int32_t make_commit(quipu_backend *self, git_transaction *t, request *r, const step *steps, quipu_error *error)
+{
+    const quipu_change_set *set = r->set;
+    const quipu_record *told = NULL;
+    buffer message = { 0 };
+    int32_t code = QUIPU_OK;
+    for (uint64_t i = 0; i < set->changes.count && code == QUIPU_OK; i++) {
+        const quipu_change *change = QUIPU_AT(quipu_change, &set->changes, i);
+        if (!steps[i].alters)
+            continue;
+        if (!told)
+            told = change->record ? change->record : record_view(steps[i].before);
+        code = change->op == QUIPU_CHANGE_PUT
+                   ? git_transaction_put(t, steps[i].path.bytes, change->record->json.ptr,
+                                         (size_t)change->record->json.len, error)
+                   : git_transaction_delete(t, steps[i].path.bytes, error);
+    }
+    if (code == QUIPU_OK) {
+        message_print(set, told, r->changed, self->quote_subjects, &message);
+        commit_words words = { .author = set->author,
+                               .time = set->time,
+                               .committed = clock_now(self->host),
+                               .message = str_make(message.bytes, message.len) };
+        code = message.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a commit")
+                              : git_transaction_commit(t, &words, &r->revision, error);
+    }
+    buffer_free(&message);
+    return code;
+}
+
+/* Plans one set and makes its commit. *broken: the transaction must be given up. */
+static int32_t stage(quipu_backend *self, git_transaction *t, request *r, bool *broken)
+{
+    uint64_t count = r->set->changes.count;
+    step *steps = calloc(count ? (size_t)count : 1, sizeof *steps);
+    int32_t code = QUIPU_OK;
+    r->flags = 0;
+    r->changed = 0;
+    memset(&r->revision, 0, sizeof r->revision);
+    if (!steps || !recent_ids_reserve(&self->applied.ids))
+        code = fail(&r->error, QUIPU_E_NO_MEMORY, NULL, "no memory for a set of %llu changes",
+                    (unsigned long long)count);
+    if (code == QUIPU_OK && recent_ids_has(&self->applied.ids, r->set->change_id)) {
+        r->flags = QUIPU_RECEIPT_DUPLICATE;
+        goto done;
+    }
+    for (uint64_t i = 0; i < count && code == QUIPU_OK; i++) {
+        code = plan_change(t, QUIPU_AT(quipu_change, &r->set->changes, i), i, self->record_max, &steps[i], &r->error);
+        r->changed += code == QUIPU_OK && steps[i].alters;
+    }
+    if (code == QUIPU_OK)
+        code = call_check(r->call, &r->error); /* the last moment to be taken back */
+    if (code == QUIPU_OK && r->changed == 0)
+        r->flags = QUIPU_RECEIPT_UNCHANGED;
+    if (code == QUIPU_OK && r->changed > 0) {
+        code = make_commit(self, t, r, steps, &r->error);
+        *broken = code != QUIPU_OK;
+    }
+    if (code == QUIPU_OK)
+        recent_ids_add(&self->applied.ids, r->set->change_id);
+done:
+    steps_free(steps, count);
+    return code;
+}
+
+/* ---- the batch ---- */
+
+static void fail_batch(request *batch, int32_t code, const quipu_error *error)
+{
+    for (request *r = batch; r; r = r->next)
+        if (r->code == QUIPU_OK) {
+            r->code = code;
+            r->error = *error;
+        }
+}
+
+/* What was learned while staging may not have come to be. */
+static void forget_ids(quipu_backend *self)
+{
+    recent_ids_free(&self->applied.ids);
+    recent_ids_begin(&self->applied.ids, (uint64_t)clock_now(self->host));
+    self->applied.floor = INT64_MAX;
+    memset(&self->applied.newest, 0, sizeof self->applied.newest);
+}
+
+/* One try at the whole batch. Answers with `lost` where it has to be tried again. */
+static int32_t try_batch(quipu_backend *self, request *batch, bool *lost, quipu_error *error)
+{
+    git_transaction *t;
+    bool broken = false;
+    int64_t oldest = INT64_MAX;
+    *lost = false;
+    int32_t code = git_begin(self->store, batch->call, &t, error);
+    if (code != QUIPU_OK)
+        return code;
+    for (request *r = batch; r; r = r->next) {
+        int64_t time = time_of_change_id(r->set->change_id);
+        oldest = time < oldest ? time : oldest;
+    }
+    code = learn_ids(self, git_transaction_head(t), oldest, error);
+    for (request *r = batch; r && code == QUIPU_OK && !broken; r = r->next) {
+        r->code = stage(self, t, r, &broken);
+        if (broken) {
+            code = r->code;
+            if (error)
+                *error = r->error;
+        }
+    }
+    if (code != QUIPU_OK) {
+        git_abort(t);
+        forget_ids(self);
+        return code;
+    }
+    object_id head = *git_transaction_head(t);
+    code = git_publish(t, lost, error);
+    if (code != QUIPU_OK || *lost)
+        forget_ids(self);
+    else
+        self->applied.newest = head;
+    return code;
+}
+
+static void write_batch(quipu_backend *self, request *batch)
+{
+    quipu_error error = { .struct_size = sizeof error };
+    bool lost = true;
+    int32_t code = QUIPU_OK;
+    for (int i = 0; i < LOST_MAX && lost && code == QUIPU_OK; i++)
+        code = try_batch(self, batch, &lost, &error);
+    if (code == QUIPU_OK && lost)
+        code = fail(&error, QUIPU_E_BUSY, NULL, "another program moves the branch all the time; try again");
+    if (code != QUIPU_OK)
+        fail_batch(batch, code, &error);
+}
+
+/* ---- the queue ---- */
+
+static void enqueue(write_queue *q, request *r)
+{
+    if (q->last)
+        q->last->next = r;
+    else
+        q->first = r;
+    q->last = r;
+}
+
+/* Takes a request out that nobody has begun with. */
+static void dequeue(write_queue *q, request *r)
+{
+    request **place = &q->first, *before = NULL;
+    while (*place != r) {
+        before = *place;
+        place = &(*place)->next;
+    }
+    *place = r->next;
+    if (q->last == r)
+        q->last = before;
+}
+
+static request *take_all(write_queue *q)
+{
+    request *batch = q->first, *last = batch;
+    for (int i = 1; i < BATCH_MAX && last->next; i++)
+        last = last->next;
+    q->first = last->next;
+    if (!q->first)
+        q->last = NULL;
+    last->next = NULL;
+    for (request *r = batch; r; r = r->next)
+        r->taken = true;
+    return batch;
+}
+
+static void wait_a_little(write_queue *q, bool bounded)
+{
+    struct timespec until;
+    if (!bounded) {
+        pthread_cond_wait(&q->done, &q->lock);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += WAIT_NS;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_cond_timedwait(&q->done, &q->lock, &until);
+}
+
+/* Sees the request through: writes a batch that it is in, or waits until another thread has. */
+static void run_request(quipu_backend *self, request *r)
+{
+    write_queue *q = &self->queue;
+    bool bounded = r->call && (r->call->deadline_ns || r->call->cancel);
+    pthread_mutex_lock(&q->lock);
+    enqueue(q, r);
+    while (!r->done) {
+        if (q->busy) {
+            wait_a_little(q, bounded);
+            if (!r->taken && bounded && (r->code = call_check(r->call, &r->error)) != QUIPU_OK) {
+                dequeue(q, r);
+                break;
+            }
+            continue;
+        }
+        q->busy = true;
+        request *batch = take_all(q);
+        pthread_mutex_unlock(&q->lock);
+        write_batch(self, batch);
+        pthread_mutex_lock(&q->lock);
+        for (request *next; batch; batch = next) {
+            next = batch->next;
+            batch->done = true;
+        }
+        q->busy = false;
+        pthread_cond_broadcast(&q->done);
+    }
+    pthread_mutex_unlock(&q->lock);
+}
+
+int32_t git_apply(quipu_backend *self, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
+                  quipu_error *error)
+{
+    request r = { .set = set, .receipt = receipt, .call = call, .error = { .struct_size = sizeof r.error } };
+    int32_t code = check_entry(self, call, error);
+    if (code == QUIPU_OK)
+        code = change_set_check(set, error);
+    if (code == QUIPU_OK)
+        code = receipt_check(receipt, error);
+    if (code == QUIPU_OK && (self->flags & QUIPU_OPEN_READ_ONLY))
+        code = fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only");
+    if (code != QUIPU_OK)
+        return code;
+    run_request(self, &r);
+    if (r.code == QUIPU_OK) {
+        char revision[OBJECT_ID_HEX + 1] = "";
+        if (!object_id_is_none(&r.revision))
+            object_id_print(&r.revision, revision);
+        receipt_fill(receipt, r.flags, r.changed, revision);
+    } else if (error && error->struct_size >= sizeof *error) {
+        uint32_t size = error->struct_size;
+        *error = r.error;
+        error->struct_size = size;
+    }
+    return r.code;
+}
+
+/* ---- the format file ---- */
+
+int32_t write_format(quipu_backend *self, quipu_error *error)
+{
+    static const char text[] = "{\n  \"format\": 1,\n  \"layout\": \"records/x/y/z/w\"\n}\n";
+    git_transaction *t;
+    object_id revision;
+    bool lost = false;
+    int32_t code = git_begin(self->store, NULL, &t, error);
+    if (code != QUIPU_OK)
+        return code;
+    if (!object_id_is_none(git_transaction_head(t))) {
+        git_abort(t); /* another process was faster */
+        return check_format(self, error);
+    }
+    int64_t now = clock_now(self->host);
+    commit_words words = { .author = str_of("quipu"),
+                           .time = now,
+                           .committed = now,
+                           .message = str_of("init: a store of memories\n\nQuipu-Op: init\n") };
+    code = git_transaction_put(t, FORMAT_FILE, text, sizeof text - 1, error);
+    if (code == QUIPU_OK)
+        code = git_transaction_commit(t, &words, &revision, error);
+    if (code != QUIPU_OK) {
+        git_abort(t);
+        return code;
+    }
+    code = git_publish(t, &lost, error);
+    return code == QUIPU_OK && lost ? check_format(self, error) : code;
+}
+
+static int32_t judge_format(quipu_backend *self, const buffer *text, quipu_error *error)
+{
+    cJSON *tree = NULL;
+    int64_t format = 0;
+    int32_t code = json_parse(str_make(text->bytes, text->len), &tree, NULL);
+    bool sound = code == QUIPU_OK && json_is_int(cJSON_GetObjectItemCaseSensitive(tree, "format"), &format);
+    cJSON_Delete(tree);
+    if (!sound || format < 1)
+        return fail(error, QUIPU_E_FORMAT, "store", "%s: its %s cannot be read; run `git log -- %s` there",
+                    git_store_path(self->store), FORMAT_FILE, FORMAT_FILE);
+    if (format > QUIPU_RECORD_FORMAT)
+        return fail(error, QUIPU_E_FORMAT, "store",
+                    "%s has format %lld, and this version knows formats up to %d; use a newer Quipu",
+                    git_store_path(self->store), (long long)format, QUIPU_RECORD_FORMAT);
+    return QUIPU_OK;
+}
+
+int32_t check_format(quipu_backend *self, quipu_error *error)
+{
+    object_id head, blob = { { 0 } };
+    buffer text = { 0 };
+    commit c;
+    int32_t code = git_store_head(self->store, &head, error);
+    if (code == QUIPU_OK && !object_id_is_none(&head)) {
+        code = commit_read(git_store_objects(self->store), &head, &c, error);
+        if (code == QUIPU_OK) {
+            code = tree_find(git_store_objects(self->store), &c.tree, FORMAT_FILE, &blob, error);
+            commit_free(&c);
+        }
+    }
+    if (code == QUIPU_OK && object_id_is_none(&blob))
+        code = fail(error, QUIPU_E_FORMAT, "store",
+                    "%s is a git repository, but not a Quipu store (it has no %s); choose another folder",
+                    git_store_path(self->store), FORMAT_FILE);
+    if (code == QUIPU_OK)
+        code = objects_read(git_store_objects(self->store), &blob, OBJECT_BLOB, &text, error);
+    if (code == QUIPU_OK)
+        code = judge_format(self, &text, error);
+    buffer_free(&text);
+    return code;
+}
