@@ -44,8 +44,6 @@ int32_t lexical_score(const lexical_query *q, lexical_match **out, size_t *count
 /* The words of the question that are in the index (stemmed) and what each adds to a document's score. */
 size_t lexical_query_words(const lexical_query *q);
 quipu_str lexical_query_word(const lexical_query *q, size_t i); /* the index's */
-/* A bound that no document's score reaches; 0 for a question without words. */
-double lexical_most(const lexical_query *q);
 double lexical_explain(const lexical_query *q, size_t i, uint32_t document);
 
 #endif

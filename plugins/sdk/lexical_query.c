@@ -105,14 +105,6 @@ static double bm25(const lexical_query *q, const asked *word, const posting *p)
     return word->times * word->idf * tf * (BM25_K1 + 1) / (tf + norm);
 }
 
-double lexical_most(const lexical_query *q)
-{
-    double most = 0;
-    for (size_t i = 0; i < q->count; i++)
-        most += q->words[i].times * q->words[i].idf * (BM25_K1 + 1);
-    return most;
-}
-
 double lexical_explain(const lexical_query *q, size_t i, uint32_t document)
 {
     const term *t = &q->x->terms[q->words[i].term];
