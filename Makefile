@@ -47,7 +47,7 @@ BASE_OBJ    := $(call objects,$(wildcard base/*.c))
 SDK_OBJ     := $(call objects,$(wildcard plugins/sdk/*.c))
 STORAGE_OBJ := $(call objects,$(filter-out storage_git/os.c,$(wildcard storage_git/*.c)))
 OS_OBJ      := $(call objects,$(wildcard storage_git/os.c))
-CORE_OBJ    := $(call objects,$(wildcard host_shim/core/*.c))
+CORE_OBJ    := $(call objects,$(wildcard host_shim/core/*.c host_shim/validate/*.c))
 CLI_OBJ     := $(call objects,$(wildcard host_shim/cli/*.c host_shim/validate/*.c))
 
 LIBBASE    := $(B)/lib/libbase.a
@@ -151,7 +151,7 @@ RUN_TESTS = env QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) SOURCE=$(CURDI
 test:
 	@sh scripts/setup.sh
 	@$(MAKE) --no-print-directory run-tests
-test-programs: $(TEST_PROGRAMS) $(B)/tests/runner $(if $(T),$(if $(TEST_SH),all $(MUTANTS) $(EXAMPLES)),all $(MUTANTS) $(EXAMPLES))
+test-programs: $(TEST_PROGRAMS) $(B)/tests/runner $(MUTANTS) $(if $(T),$(if $(TEST_SH),all $(EXAMPLES)),all $(EXAMPLES))
 run-tests: test-programs
 	$(if $(TEST_C)$(TEST_SH),,@echo "make test: there is no test named $(T)" >&2; exit 2)
 	@$(RUN_TESTS) $(TEST_PROGRAMS) $(TEST_SH)
