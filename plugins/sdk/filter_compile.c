@@ -44,13 +44,20 @@ static const struct {
     const char *key, *field;
     bool set;
 } aliases[] = {
-    { "user_id", "scope.user", false },       { "agent_id", "scope.agent", false },
-    { "app_id", "scope.app", false },         { "run_id", "scope.session", false },
-    { "user", "scope.user", false },          { "agent", "scope.agent", false },
-    { "app", "scope.app", false },            { "session", "scope.session", false },
-    { "memory_ids", "id", false },            { "categories", "category", true },
-    { "keys", "key", true },                  { "entity_type", "entity.type", false },
-    { "entity_id", "entity.id", false },      { "timestamp", "created_at", false },
+    { "user_id", "scope.user", false },
+    { "agent_id", "scope.agent", false },
+    { "app_id", "scope.app", false },
+    { "run_id", "scope.session", false },
+    { "user", "scope.user", false },
+    { "agent", "scope.agent", false },
+    { "app", "scope.app", false },
+    { "session", "scope.session", false },
+    { "memory_ids", "id", false },
+    { "categories", "category", true },
+    { "keys", "key", true },
+    { "entity_type", "entity.type", false },
+    { "entity_id", "entity.id", false },
+    { "timestamp", "created_at", false },
     { "expiration_date", "expires_at", false },
 };
 
@@ -58,9 +65,17 @@ static const struct {
     const char *name;
     uint32_t op;
 } operators[] = {
-    { "eq", QUIPU_OP_EQ },   { "ne", QUIPU_OP_NE },         { "gt", QUIPU_OP_GT },   { "gte", QUIPU_OP_GTE },
-    { "lt", QUIPU_OP_LT },   { "lte", QUIPU_OP_LTE },       { "in", QUIPU_OP_IN },   { "nin", QUIPU_OP_NIN },
-    { "not_in", QUIPU_OP_NIN }, { "contains", QUIPU_OP_CONTAINS }, { "icontains", QUIPU_OP_ICONTAINS },
+    { "eq", QUIPU_OP_EQ },
+    { "ne", QUIPU_OP_NE },
+    { "gt", QUIPU_OP_GT },
+    { "gte", QUIPU_OP_GTE },
+    { "lt", QUIPU_OP_LT },
+    { "lte", QUIPU_OP_LTE },
+    { "in", QUIPU_OP_IN },
+    { "nin", QUIPU_OP_NIN },
+    { "not_in", QUIPU_OP_NIN },
+    { "contains", QUIPU_OP_CONTAINS },
+    { "icontains", QUIPU_OP_ICONTAINS },
 };
 
 static int32_t no_memory(compiler *c)
@@ -263,9 +278,10 @@ static int32_t compile_operator(compiler *c, const target *t, const cJSON *membe
         if (strcmp(member->string, operators[i].name) == 0)
             op = operators[i].op;
     if (op == 0)
-        return fail(c->error, QUIPU_E_INVALID, t->key,
-                    "in the filter, %s has an unknown operator; there are eq ne gt gte lt lte in nin contains icontains",
-                    t->key);
+        return fail(
+            c->error, QUIPU_E_INVALID, t->key,
+            "in the filter, %s has an unknown operator; there are eq ne gt gte lt lte in nin contains icontains",
+            t->key);
     if (op == QUIPU_OP_IN || op == QUIPU_OP_NIN)
         return compare_list(c, t, op, member);
     if (op >= QUIPU_OP_GT && op <= QUIPU_OP_LTE && (cJSON_IsNull(member) || cJSON_IsBool(member)))
@@ -358,9 +374,10 @@ static int32_t compile_branch(compiler *c, uint32_t op, const cJSON *member)
 /* metadata, scope and entity may hold their keys in an object. */
 static const char *group_prefix(const char *key)
 {
-    return strcmp(key, "metadata") == 0 ? "metadata." : strcmp(key, "scope") == 0    ? "scope."
-                                                      : strcmp(key, "entity") == 0 ? "entity."
-                                                                                     : NULL;
+    return strcmp(key, "metadata") == 0 ? "metadata."
+           : strcmp(key, "scope") == 0  ? "scope."
+           : strcmp(key, "entity") == 0 ? "entity."
+                                        : NULL;
 }
 
 static int32_t compile_member(compiler *c, const cJSON *member, const char *prefix)
@@ -412,8 +429,8 @@ static int32_t compile_scope(compiler *c, const cJSON *scope)
                         : strcmp(name, "app") == 0     ? &v->app
                                                        : NULL;
         if (!to)
-            return fail(c->error, QUIPU_E_INVALID, name, "in the scope, %s is not known; there are user agent session app",
-                        name);
+            return fail(c->error, QUIPU_E_INVALID, name,
+                        "in the scope, %s is not known; there are user agent session app", name);
         if (cJSON_IsNull(member))
             continue;
         if (!cJSON_IsString(member) || member->valuestring[0] == '\0')

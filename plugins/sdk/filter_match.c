@@ -27,11 +27,11 @@ typedef enum operand_type {
 /* The record's side of a comparison. */
 typedef struct operand {
     operand_type type;
-    int64_t integer;        /* a bool, a time, or seq */
+    int64_t integer; /* a bool, a time, or seq */
     double number;
-    quipu_str text;         /* a string's bytes; a number's or a list's source text */
+    quipu_str text; /* a string's bytes; a number's or a list's source text */
     const quipu_array *tags;
-    buffer decoded;         /* owns the bytes of a string that had escapes */
+    buffer decoded; /* owns the bytes of a string that had escapes */
 } operand;
 
 static operand operand_of_json(quipu_str json)

@@ -211,7 +211,8 @@ static int32_t parse_word(parser *p, cJSON **out)
         (*out)->type = words[i].type;
         return QUIPU_OK;
     }
-    return refuse_at(p, p->at, p->at < p->len ? "something that is no JSON value" : "the text ends where a value is due");
+    return refuse_at(p, p->at,
+                     p->at < p->len ? "something that is no JSON value" : "the text ends where a value is due");
 }
 
 static int by_key(const void *a, const void *b)
@@ -450,7 +451,8 @@ static int32_t check_node(parser *p, const cJSON *node)
         return QUIPU_OK;
     case cJSON_Raw:
     case cJSON_Number:
-        return json_is_number(node, &value) ? QUIPU_OK : refuse_node(p, "a number that is not finite or not well formed");
+        return json_is_number(node, &value) ? QUIPU_OK
+                                            : refuse_node(p, "a number that is not finite or not well formed");
     case cJSON_True:
     case cJSON_False:
     case cJSON_NULL:

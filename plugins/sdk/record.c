@@ -170,7 +170,9 @@ int32_t record_from_view(const quipu_record *view, bool check, record **out, qui
         return fail_unless_memory(*out != NULL, error);
     }
     /* How large a record may be was settled when it was stored. */
-    record_defaults defaults = { .created_at = QUIPU_TIME_NONE, .updated_at = QUIPU_TIME_NONE, .max_bytes = UINT64_MAX };
+    record_defaults defaults = { .created_at = QUIPU_TIME_NONE,
+                                 .updated_at = QUIPU_TIME_NONE,
+                                 .max_bytes = UINT64_MAX };
     code = record_decode(view->json, &defaults, out, error);
     if (code == QUIPU_OK && !str_same((*out)->view.id, view->id)) {
         record_free(*out);

@@ -17,7 +17,8 @@ static const char sample[] =
     "\"text\":\"I met Ann's Dog\",\"category\":\"pets\",\"key\":\"dog\",\"tags\":[\"animal\",\"Home\"],"
     "\"entity\":{\"type\":\"person\",\"id\":\"ann\"},\"actor\":\"Bob\",\"seq\":7,\"importance\":0.5,"
     "\"created_at\":\"2024-05-01T10:00:00Z\",\"valid_to\":\"2024-05-02T00:00:00Z\","
-    "\"metadata\":{\"n\":5,\"f\":1.50,\"big\":9007199254740993,\"s\":\"5\",\"t\":true,\"x\":false,\"z\":null,\"e\":\"\","
+    "\"metadata\":{\"n\":5,\"f\":1.50,\"big\":9007199254740993,\"s\":\"5\",\"t\":true,\"x\":false,\"z\":null,\"e\":"
+    "\"\","
     "\"l\":[1,\"two\",null,[3],true],\"o\":{\"p\":{\"q\":\"deep\"},\"k.m\":1},\"a.b\":\"dotted\",\"q\\\"t\":1,"
     "\"esc\":\"line\\nTwo \\u00e9\",\"kind\":\"meta\"}}";
 
@@ -213,7 +214,8 @@ static void and_or_not_nest_freely(void **state)
         { "{\"NOT\":[{\"n\":6},{\"s\":\"5\"}]}", 0 },
         { "{\"NOT\":[{\"n\":5},{\"s\":\"6\"}]}", 0 },
         { "{\"n\":5,\"OR\":[{\"AND\":[{\"n\":6},{\"n\":5}]},{\"NOT\":[{\"OR\":[{\"n\":1},{\"n\":2}]}]}]}", 1 },
-        { "{\"n\":5,\"OR\":[{\"AND\":[{\"n\":5},{\"n\":6}]},{\"NOT\":[{\"OR\":[{\"n\":1},{\"n\":5}]}]}],\"s\":\"5\"}", 0 },
+        { "{\"n\":5,\"OR\":[{\"AND\":[{\"n\":5},{\"n\":6}]},{\"NOT\":[{\"OR\":[{\"n\":1},{\"n\":5}]}]}],\"s\":\"5\"}",
+          0 },
         { "{\"OR\":[{\"user_id\":\"zz\",\"n\":5},{\"user_id\":\"u1\",\"n\":5}]}", 1 },
     };
     ALL_MATCH(cases);
@@ -397,10 +399,12 @@ static foreign *fresh(foreign *x)
     v[1] = (quipu_value){ .struct_size = sizeof *v, .type = QUIPU_VALUE_NUMBER, .number = 5, .text = str_of("5") };
     x->nodes[0] = (quipu_filter_node){ .struct_size = sizeof x->nodes[0], .op = QUIPU_OP_AND, .children = 2 };
     for (size_t i = 1; i < 3; i++)
-        x->nodes[i] = (quipu_filter_node){ .struct_size = sizeof x->nodes[0], .op = QUIPU_OP_EQ,
+        x->nodes[i] = (quipu_filter_node){ .struct_size = sizeof x->nodes[0],
+                                           .op = QUIPU_OP_EQ,
                                            .field = str_of(i == 1 ? "kind" : "metadata.n"),
                                            .values = { &v[i - 1], 1, sizeof *v } };
-    x->filter = (quipu_filter){ .struct_size = sizeof x->filter, .now = QUIPU_TIME_NONE,
+    x->filter = (quipu_filter){ .struct_size = sizeof x->filter,
+                                .now = QUIPU_TIME_NONE,
                                 .nodes = { x->nodes, 3, sizeof x->nodes[0] } };
     return x;
 }
@@ -607,7 +611,9 @@ static bool any_expression(buffer *out, const int values[3], int depth)
         uint32_t op = dice(6);
         int wanted = (int)dice(4), has = values[key];
         buffer_printf(out, "{\"%c\":{\"%s\":%d}}", "abc"[key], ops[op], wanted);
-        const bool answers[] = { has == wanted, has != wanted, has > wanted, has >= wanted, has < wanted, has <= wanted };
+        const bool answers[] = {
+            has == wanted, has != wanted, has > wanted, has >= wanted, has < wanted, has <= wanted
+        };
         return has < 0 ? op == 1 : answers[op];
     }
     uint32_t count = 1 + dice(3);

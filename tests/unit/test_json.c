@@ -51,19 +51,31 @@ static void printed(const char *text, const char *canonical, const char *compact
 static void only_the_grammar_of_rfc_8259_is_read(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "",       " ",       "01",     "-",     "+1",     ".5",      "1.",      "1e",
-                                       "1e+",    "-01",     "NaN",    "nul",   "True",   "'a'",     "[1,]",    "[1",
-                                       "[",      "{",       "{\"a\"", "{a:1}", "{,}",    "{\"a\":1,}", "[1 2]", "\"a",
-                                       "\"\\x\"", "\"\t\"", "1 2",    "[]]",   "\"\\u12\"", "/**/1", "Infinity", "-Infinity",
-                                       "\xef\xbb\xbf{}", "0x10", "\"\\", "\"\\\"", "{\"a\":}", "[,1]", "\v1", "1.e5" };
+    static const char *const bad[] = { "",           " ",         "01",
+                                       "-",          "+1",        ".5",
+                                       "1.",         "1e",        "1e+",
+                                       "-01",        "NaN",       "nul",
+                                       "True",       "'a'",       "[1,]",
+                                       "[1",         "[",         "{",
+                                       "{\"a\"",     "{a:1}",     "{,}",
+                                       "{\"a\":1,}", "[1 2]",     "\"a",
+                                       "\"\\x\"",    "\"\t\"",    "1 2",
+                                       "[]]",        "\"\\u12\"", "/**/1",
+                                       "Infinity",   "-Infinity", "\xef\xbb\xbf{}",
+                                       "0x10",       "\"\\",      "\"\\\"",
+                                       "{\"a\":}",   "[,1]",      "\v1",
+                                       "1.e5" };
     quipu_error error;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         if (parse(bad[i], strlen(bad[i]), &error) != QUIPU_E_INVALID)
             fail_msg("not refused: %s", bad[i]);
         assert_non_null(strstr(error.message, "at byte "));
     }
-    static const char *const good[] = { "0", "-0", "1", "1.0", "1E5", "1e-5", "\"\"", "[]", "{}", "null", " \t\r\n true ",
-                                        "\"\\/\\b\\f\\n\\r\\t\\\"\\\\\"", "\"\x7f\"", "[[],{}]" };
+    static const char *const good[] = {
+        "0",        "-0",     "1",  "1.0",  "1E5",           "1e-5",
+        "\"\"",     "[]",     "{}", "null", " \t\r\n true ", "\"\\/\\b\\f\\n\\r\\t\\\"\\\\\"",
+        "\"\x7f\"", "[[],{}]"
+    };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         assert_int_equal(parse(good[i], strlen(good[i]), &error), QUIPU_OK);
     refused("{\"a\":{\"b\":[1,2,x]}}", "a.b[2]", "at byte 15");
@@ -73,7 +85,8 @@ static void numbers_keep_their_source_text(void **state)
 {
     (void)state;
     printed("[9007199254740993,1.0,1e2,-0.0,-0,1E+2,0.10,12345678901234567890123456789]",
-            "[\n  9007199254740993,\n  1.0,\n  1e2,\n  -0.0,\n  -0,\n  1E+2,\n  0.10,\n  12345678901234567890123456789\n]\n",
+            "[\n  9007199254740993,\n  1.0,\n  1e2,\n  -0.0,\n  -0,\n  1E+2,\n  0.10,\n  "
+            "12345678901234567890123456789\n]\n",
             "[9007199254740993,1.0,1e2,-0.0,-0,1E+2,0.10,12345678901234567890123456789]");
     char longer[300];
     memset(longer, '3', sizeof longer);
@@ -115,8 +128,17 @@ static void the_host_locale_changes_no_number(void **state)
 static void text_that_is_not_utf8_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "\xff", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80",
-                                       "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xe2\x82", "\x80", "\xc3(" };
+    static const char *const bad[] = { "\xff",
+                                       "\xc0\x80",
+                                       "\xc1\xbf",
+                                       "\xe0\x80\x80",
+                                       "\xed\xa0\x80",
+                                       "\xf0\x80\x80\x80",
+                                       "\xf4\x90\x80\x80",
+                                       "\xf8\x88\x80\x80\x80",
+                                       "\xe2\x82",
+                                       "\x80",
+                                       "\xc3(" };
     char text[32];
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         snprintf(text, sizeof text, "{\"text\":\"a%s\"}", bad[i]);
@@ -278,10 +300,16 @@ static void number_nodes_give_their_value(void **state)
         const char *text;
         bool whole;
         int64_t value;
-    } cases[] = { { "0", true, 0 },      { "-0", true, 0 },           { "1.0", true, 1 },
-                  { "1e2", true, 100 },  { "1.5", false, 0 },         { "9007199254740993", true, 9007199254740993 },
-                  { "1e300", false, 0 }, { "9223372036854775807", true, INT64_MAX },
-                  { "-9223372036854775808", true, INT64_MIN },        { "9223372036854775808", false, 0 } };
+    } cases[] = { { "0", true, 0 },
+                  { "-0", true, 0 },
+                  { "1.0", true, 1 },
+                  { "1e2", true, 100 },
+                  { "1.5", false, 0 },
+                  { "9007199254740993", true, 9007199254740993 },
+                  { "1e300", false, 0 },
+                  { "9223372036854775807", true, INT64_MAX },
+                  { "-9223372036854775808", true, INT64_MIN },
+                  { "9223372036854775808", false, 0 } };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int64_t value = 0;
         cJSON *node = json_number_text(cases[i].text);
@@ -319,12 +347,21 @@ static void paths_are_found_without_a_tree(void **state)
     (void)state;
     static const struct {
         const char *path, *found;
-    } cases[] = { { "a", "1" },         { "m.x", "\"}\\\"{\"" }, { "m.y.z", "[1,[2],{\"q\":3}]" }, { "m.y.k", NULL },
-                  { "d.e.f", "true" },  { "q\"uote", "5" },      { "\xc3\xa9", "6" },               { "", NULL },
-                  { "a.b", NULL },      { "m", "{\"x\":\"}\\\"{\",\"y\":{\"z\":[1,[2],{\"q\":3}]}}" },
-                  { "last", "-1.5e3" }, { "e", "\"\"" } };
-    quipu_str json = str_of(" {\"a\" : 1 ,\"m\":{\"x\":\"}\\\"{\",\"y\":{\"z\":[1,[2],{\"q\":3}]}},\"d.e\":{\"f\":true},"
-                            "\"q\\\"uote\":5,\"\\u00e9\":6,\"\":7,\"e\":\"\",\"last\":-1.5e3 } ");
+    } cases[] = { { "a", "1" },
+                  { "m.x", "\"}\\\"{\"" },
+                  { "m.y.z", "[1,[2],{\"q\":3}]" },
+                  { "m.y.k", NULL },
+                  { "d.e.f", "true" },
+                  { "q\"uote", "5" },
+                  { "\xc3\xa9", "6" },
+                  { "", NULL },
+                  { "a.b", NULL },
+                  { "m", "{\"x\":\"}\\\"{\",\"y\":{\"z\":[1,[2],{\"q\":3}]}}" },
+                  { "last", "-1.5e3" },
+                  { "e", "\"\"" } };
+    quipu_str json =
+        str_of(" {\"a\" : 1 ,\"m\":{\"x\":\"}\\\"{\",\"y\":{\"z\":[1,[2],{\"q\":3}]}},\"d.e\":{\"f\":true},"
+               "\"q\\\"uote\":5,\"\\u00e9\":6,\"\":7,\"e\":\"\",\"last\":-1.5e3 } ");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         quipu_str found = json_find(json, str_of(cases[i].path));
         if (!str_same(found, str_of(cases[i].found)))

@@ -52,7 +52,8 @@ static const char full[] =
     "\"links\":[{\"to\":\"x\",\"rel\":\"supersedes\",\"extra\":1}],\"head\":\"h\",\"relation\":\"r\",\"tail\":\"l\","
     "\"importance\":0.50,\"created_at\":\"2024-02-29T01:00:00+02:00\",\"updated_at\":\"2024-02-29t00:00:00.1z\","
     "\"valid_from\":\"1969-12-31T23:59:59.000001Z\",\"valid_to\":\"9999-12-31T23:59:59Z\","
-    "\"expires_at\":\"2030-01-01T00:00:00-00:30\",\"provenance\":{\"model\":\"m\"},\"metadata\":{\"n\":9007199254740993},"
+    "\"expires_at\":\"2030-01-01T00:00:00-00:30\",\"provenance\":{\"model\":\"m\"},\"metadata\":{\"n\":"
+    "9007199254740993},"
     "\"format\":1}";
 
 static void every_field_is_shown_by_the_view(void **state)
@@ -92,19 +93,19 @@ static void every_field_is_shown_by_the_view(void **state)
 static void the_canonical_form_is_as_documented(void **state)
 {
     (void)state;
-    canonical_is(full,
-                 "{\n  \"actor\": \"Ann\",\n  \"category\": \"c\",\n  \"created_at\": \"2024-02-28T23:00:00Z\",\n"
-                 "  \"entity\": {\n    \"id\": \"e1\",\n    \"type\": \"person\"\n  },\n"
-                 "  \"expires_at\": \"2030-01-01T00:30:00Z\",\n  \"head\": \"h\",\n  \"id\": \"r1\",\n"
-                 "  \"importance\": 0.50,\n  \"key\": \"k\",\n  \"kind\": \"relation\",\n  \"links\": [\n    {\n"
-                 "      \"extra\": 1,\n      \"rel\": \"supersedes\",\n      \"to\": \"x\"\n    }\n  ],\n"
-                 "  \"metadata\": {\n    \"n\": 9007199254740993\n  },\n  \"provenance\": {\n    \"model\": \"m\"\n  },\n"
-                 "  \"relation\": \"r\",\n  \"role\": \"user\",\n  \"scope\": {\n    \"agent\": \"a\",\n"
-                 "    \"app\": \"p\",\n    \"session\": \"s\",\n    \"user\": \"u\"\n  },\n  \"seq\": 0,\n"
-                 "  \"tags\": [\n    \"a\",\n    \"b\"\n  ],\n  \"tail\": \"l\",\n  \"text\": \"t\\\"x\",\n"
-                 "  \"updated_at\": \"2024-02-29T00:00:00.100Z\",\n"
-                 "  \"valid_from\": \"1969-12-31T23:59:59.000001Z\",\n  \"valid_to\": \"9999-12-31T23:59:59Z\",\n"
-                 "  \"value\": [\n    1.0\n  ]\n}\n");
+    canonical_is(
+        full, "{\n  \"actor\": \"Ann\",\n  \"category\": \"c\",\n  \"created_at\": \"2024-02-28T23:00:00Z\",\n"
+              "  \"entity\": {\n    \"id\": \"e1\",\n    \"type\": \"person\"\n  },\n"
+              "  \"expires_at\": \"2030-01-01T00:30:00Z\",\n  \"head\": \"h\",\n  \"id\": \"r1\",\n"
+              "  \"importance\": 0.50,\n  \"key\": \"k\",\n  \"kind\": \"relation\",\n  \"links\": [\n    {\n"
+              "      \"extra\": 1,\n      \"rel\": \"supersedes\",\n      \"to\": \"x\"\n    }\n  ],\n"
+              "  \"metadata\": {\n    \"n\": 9007199254740993\n  },\n  \"provenance\": {\n    \"model\": \"m\"\n  },\n"
+              "  \"relation\": \"r\",\n  \"role\": \"user\",\n  \"scope\": {\n    \"agent\": \"a\",\n"
+              "    \"app\": \"p\",\n    \"session\": \"s\",\n    \"user\": \"u\"\n  },\n  \"seq\": 0,\n"
+              "  \"tags\": [\n    \"a\",\n    \"b\"\n  ],\n  \"tail\": \"l\",\n  \"text\": \"t\\\"x\",\n"
+              "  \"updated_at\": \"2024-02-29T00:00:00.100Z\",\n"
+              "  \"valid_from\": \"1969-12-31T23:59:59.000001Z\",\n  \"valid_to\": \"9999-12-31T23:59:59Z\",\n"
+              "  \"value\": [\n    1.0\n  ]\n}\n");
 }
 
 static void empty_and_null_fields_are_left_out(void **state)
@@ -127,11 +128,12 @@ static void empty_and_null_fields_are_left_out(void **state)
 static void unknown_fields_survive_at_every_level(void **state)
 {
     (void)state;
-    canonical_is("{\"id\":\"a\",\"new\":{\"b\":null,\"a\":[]},\"none\":null,\"scope\":{\"team\":null},\"entity\":{\"x\":{}},"
-                 "\"scope.user\":5,\"metadata\":{\"n\":null,\"e\":{}}}",
-                 "{\n  \"entity\": {\n    \"x\": {}\n  },\n  \"id\": \"a\",\n  \"kind\": \"memory\",\n  \"metadata\": {\n"
-                 "    \"e\": {},\n    \"n\": null\n  },\n  \"new\": {\n    \"a\": [],\n    \"b\": null\n  },\n"
-                 "  \"none\": null,\n  \"scope\": {\n    \"team\": null\n  },\n  \"scope.user\": 5\n}\n");
+    canonical_is(
+        "{\"id\":\"a\",\"new\":{\"b\":null,\"a\":[]},\"none\":null,\"scope\":{\"team\":null},\"entity\":{\"x\":{}},"
+        "\"scope.user\":5,\"metadata\":{\"n\":null,\"e\":{}}}",
+        "{\n  \"entity\": {\n    \"x\": {}\n  },\n  \"id\": \"a\",\n  \"kind\": \"memory\",\n  \"metadata\": {\n"
+        "    \"e\": {},\n    \"n\": null\n  },\n  \"new\": {\n    \"a\": [],\n    \"b\": null\n  },\n"
+        "  \"none\": null,\n  \"scope\": {\n    \"team\": null\n  },\n  \"scope.user\": 5\n}\n");
 }
 
 static void bad_fields_are_refused_by_name(void **state)
@@ -232,10 +234,12 @@ static void defaults_fill_only_what_is_absent(void **state)
     (void)state;
     record *r = NULL;
     record_defaults d = { str_of("id0"), str_of("U"), str_of("A"), { 0 }, str_of("P"), 1000000, 2500000, 0 };
-    assert_int_equal(record_decode(str_of("{\"scope\":{\"user\":\"own\"},\"created_at\":null}"), &d, &r, NULL), QUIPU_OK);
-    text_is(record_view(r)->json, "{\n  \"created_at\": \"1970-01-01T00:00:01Z\",\n  \"id\": \"id0\",\n"
-                                  "  \"kind\": \"memory\",\n  \"scope\": {\n    \"agent\": \"A\",\n    \"app\": \"P\",\n"
-                                  "    \"user\": \"own\"\n  },\n  \"updated_at\": \"1970-01-01T00:00:02.500Z\"\n}\n");
+    assert_int_equal(record_decode(str_of("{\"scope\":{\"user\":\"own\"},\"created_at\":null}"), &d, &r, NULL),
+                     QUIPU_OK);
+    text_is(record_view(r)->json,
+            "{\n  \"created_at\": \"1970-01-01T00:00:01Z\",\n  \"id\": \"id0\",\n"
+            "  \"kind\": \"memory\",\n  \"scope\": {\n    \"agent\": \"A\",\n    \"app\": \"P\",\n"
+            "    \"user\": \"own\"\n  },\n  \"updated_at\": \"1970-01-01T00:00:02.500Z\"\n}\n");
     text_is(record_view(r)->app, "P");
     assert_true(record_view(r)->created_at == 1000000 && record_view(r)->updated_at == 2500000);
     record_free(r);
@@ -379,8 +383,10 @@ static uint32_t dice(uint32_t sides)
 
 static void any_string(buffer *out)
 {
-    static const char *const parts[] = { "a", "Z", "\\n", "\\\"", "\\\\", "\\u00e9", "\xc3\xa9", "\\ud83d\\ude00", " ", "\\/",
-                                         "\\u0001", "\xe2\x82\xac", "\x7f", "updated_at", ",", "{" };
+    static const char *const parts[] = { "a",    "Z",          "\\n",      "\\\"",
+                                         "\\\\", "\\u00e9",    "\xc3\xa9", "\\ud83d\\ude00",
+                                         " ",    "\\/",        "\\u0001",  "\xe2\x82\xac",
+                                         "\x7f", "updated_at", ",",        "{" };
     buffer_append_char(out, '"');
     for (uint32_t n = dice(6); n > 0; n--)
         buffer_append_text(out, parts[dice(sizeof parts / sizeof parts[0])]);
@@ -389,7 +395,9 @@ static void any_string(buffer *out)
 
 static void any_value(buffer *out, int depth)
 {
-    static const char *const scalars[] = { "null", "true", "false", "0", "-0.0", "1e2", "9007199254740993", "1.10", "-7" };
+    static const char *const scalars[] = {
+        "null", "true", "false", "0", "-0.0", "1e2", "9007199254740993", "1.10", "-7"
+    };
     uint32_t kind = dice(depth > 4 ? 2 : 4), count = dice(4);
     if (kind == 0) {
         any_string(out);
@@ -604,8 +612,11 @@ static void only_updated_at_may_differ(void **state)
 {
     (void)state;
     static const char *const same[] = {
-        "{\"id\":\"a\",\"text\":\"x\"%s}", "{\"id\":\"a\",\"value\":1%s}", "{\"id\":\"a\",\"zz\":[]%s}",
-        "{\"id\":\"a\",\"text\":\"\\n  \\\"updated_at\\\": \\\"x\\\"\"%s}", "{\"id\":\"a\",\"m\":{\"updated_at\":\"q\"}%s}",
+        "{\"id\":\"a\",\"text\":\"x\"%s}",
+        "{\"id\":\"a\",\"value\":1%s}",
+        "{\"id\":\"a\",\"zz\":[]%s}",
+        "{\"id\":\"a\",\"text\":\"\\n  \\\"updated_at\\\": \\\"x\\\"\"%s}",
+        "{\"id\":\"a\",\"m\":{\"updated_at\":\"q\"}%s}",
     };
     static const char *const times[] = { "", ",\"updated_at\":\"2024-01-01T00:00:00Z\"",
                                          ",\"updated_at\":\"2025-01-01T00:00:00.123456Z\"" };
@@ -629,7 +640,8 @@ static void only_updated_at_may_differ(void **state)
 static void scopes_are_compared_whole(void **state)
 {
     (void)state;
-    record *a = decode("{\"id\":\"a\",\"scope\":{\"user\":\"u\"}}"), *b = decode("{\"id\":\"b\",\"scope\":{\"user\":\"u\"}}");
+    record *a = decode("{\"id\":\"a\",\"scope\":{\"user\":\"u\"}}"),
+           *b = decode("{\"id\":\"b\",\"scope\":{\"user\":\"u\"}}");
     record *c = decode("{\"id\":\"a\",\"scope\":{\"user\":\"u\",\"app\":\"x\"}}"), *d = decode("{\"id\":\"a\"}");
     assert_true(record_same_scope(record_view(a), record_view(b)));
     assert_false(record_same_scope(record_view(a), record_view(c)));
@@ -658,12 +670,14 @@ static void patched(const char *base, const char *patch, const char *wanted)
 static void a_patch_merges_as_rfc_7396_says(void **state)
 {
     (void)state;
-    patched("{\"id\":\"a\",\"text\":\"x\",\"key\":\"k\"}", "{\"text\":\"y\",\"key\":null,\"actor\":\"b\",\"role\":null}",
+    patched("{\"id\":\"a\",\"text\":\"x\",\"key\":\"k\"}",
+            "{\"text\":\"y\",\"key\":null,\"actor\":\"b\",\"role\":null}",
             "{\"id\":\"a\",\"text\":\"y\",\"actor\":\"b\"}");
     patched("{\"id\":\"a\",\"metadata\":{\"x\":1.0,\"y\":2,\"z\":{\"q\":1}}}",
             "{\"metadata\":{\"y\":null,\"a\":{\"n\":null,\"m\":{}},\"z\":{\"r\":2}}}",
             "{\"id\":\"a\",\"metadata\":{\"x\":1.0,\"a\":{\"m\":{}},\"z\":{\"q\":1,\"r\":2}}}");
-    patched("{\"id\":\"a\",\"value\":[1,2]}", "{\"value\":{\"a\":[null],\"b\":null}}", "{\"id\":\"a\",\"value\":{\"a\":[null]}}");
+    patched("{\"id\":\"a\",\"value\":[1,2]}", "{\"value\":{\"a\":[null],\"b\":null}}",
+            "{\"id\":\"a\",\"value\":{\"a\":[null]}}");
     patched("{\"id\":\"a\",\"value\":{\"a\":1}}", "{\"value\":[3]}", "{\"id\":\"a\",\"value\":[3]}");
     patched("{\"id\":\"a\",\"metadata\":{\"x\":1}}", "{\"metadata\":null}", "{\"id\":\"a\"}");
     patched("{\"id\":\"a\"}", "{}", "{\"id\":\"a\"}");
@@ -708,10 +722,11 @@ static void a_tree_of_the_callers_is_checked_too(void **state)
 static void upsert_ids_depend_on_scope_category_and_key_alone(void **state)
 {
     (void)state;
-    static const char *const texts[] = {
-        "{\"id\":\"a\",\"category\":\"c\",\"key\":\"k\"}", "{\"id\":\"a\",\"category\":\"ck\",\"key\":\"\"}",
-        "{\"id\":\"a\",\"category\":\"ck\"}", "{\"id\":\"a\",\"scope\":{\"user\":\"u\"},\"category\":\"c\",\"key\":\"k\"}",
-        "{\"id\":\"a\",\"scope\":{\"app\":\"u\"},\"category\":\"c\",\"key\":\"k\"}" };
+    static const char *const texts[] = { "{\"id\":\"a\",\"category\":\"c\",\"key\":\"k\"}",
+                                         "{\"id\":\"a\",\"category\":\"ck\",\"key\":\"\"}",
+                                         "{\"id\":\"a\",\"category\":\"ck\"}",
+                                         "{\"id\":\"a\",\"scope\":{\"user\":\"u\"},\"category\":\"c\",\"key\":\"k\"}",
+                                         "{\"id\":\"a\",\"scope\":{\"app\":\"u\"},\"category\":\"c\",\"key\":\"k\"}" };
     buffer ids[5] = { 0 };
     for (size_t i = 0; i < 5; i++) {
         record *r = decode(texts[i]);
