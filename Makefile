@@ -48,7 +48,7 @@ SDK_OBJ     := $(call objects,$(wildcard plugins/sdk/*.c))
 STORAGE_OBJ := $(call objects,$(filter-out storage_git/os.c,$(wildcard storage_git/*.c)))
 OS_OBJ      := $(call objects,$(wildcard storage_git/os.c))
 CORE_OBJ    := $(call objects,$(wildcard host_shim/core/*.c host_shim/validate/*.c))
-CLI_OBJ     := $(call objects,$(wildcard host_shim/cli/*.c host_shim/validate/*.c))
+CLI_OBJ     := $(call objects,$(wildcard host_shim/cli/*.c))
 
 LIBBASE    := $(B)/lib/libbase.a
 LIBSDK     := $(B)/lib/libsdk.a
