@@ -13,9 +13,9 @@
 
 /* Exit statuses. */
 #define STATUS_DONE 0
-#define STATUS_CHECK 1   /* not found, or a check failed */
-#define STATUS_USAGE 2   /* wrong usage, bad input */
-#define STATUS_TROUBLE 3 /* could not be done: I/O, lock, backend, plugin */
+#define STATUS_CHECK 1    /* not found, or a check failed */
+#define STATUS_USAGE 2    /* wrong usage, bad input */
+#define STATUS_TROUBLE 3  /* could not be done: I/O, lock, backend, plugin */
 #define STATUS_SIGNAL 128 /* plus the number of the signal that ended it */
 
 typedef struct cli cli;
@@ -33,9 +33,9 @@ typedef struct option_spec {
 
 typedef struct command {
     const char *name;
-    const char *summary;   /* one line */
-    const char *arguments; /* as in the synopsis; "" for none */
-    int least, most;       /* number of arguments; most -1: any number */
+    const char *summary;        /* one line */
+    const char *arguments;      /* as in the synopsis; "" for none */
+    int least, most;            /* number of arguments; most -1: any number */
     const option_spec *options; /* its own; NULL: none */
     const char *description;    /* paragraphs, separated by an empty line */
     const char *examples;       /* lines: a command, or "# what it does" before it */
@@ -77,7 +77,7 @@ bool option_given(const cli *c, const char *name);
 const char *option_text(const cli *c, const char *name);
 /* The next value after position *at (begin with 0), or NULL. For options that may be repeated. */
 const char *option_each(const cli *c, const char *name, size_t *at);
-/* A whole number from `least` to `most`, or `otherwise` where the option was not given; a report and false where bad. */
+/* A whole number from `least` to `most`, or `otherwise` where the option was not given. False after a report. */
 bool option_number(cli *c, const char *name, uint64_t least, uint64_t most, uint64_t otherwise, uint64_t *out);
 /* The name of the list that is nearest to `word`, or NULL where none is near. */
 const char *nearest_command(const char *word);
@@ -98,7 +98,8 @@ int store_plugin_path(cli *c, quipu_str *out);
 quipu_write_options store_write_options(const cli *c, const char *operation);
 /* Where --user, --agent, --session or --app is given: STATUS_CHECK after a report when the record is outside of it. */
 int store_check_scope(cli *c, const char *what, const char *id);
-/* The table of an extension of the active backend, inside a lease that the caller has to quipu_leave; or a report and a status. */
+/* The table of an extension of the active backend, inside a lease that the caller has to quipu_leave; or, after a report,
+ * a status. */
 int store_extension(cli *c, const char *what, const char *id, quipu_lease *lease, const void **table);
 
 /* ---- output.c: how it speaks ---- */
@@ -122,10 +123,10 @@ int out_of_memory(const cli *c);
 /* One line of JSON on stdout. Reports lack of memory. */
 int print_json(const cli *c, buffer *json);
 /* Begins and ends a piece of colour on stdout; "" without colour. */
-typedef enum paint { PAINT_ID, PAINT_DIM, PAINT_GOOD, PAINT_BAD, PAINT_WARN, PAINT_BOLD } paint;
+typedef enum paint { PAINT_ID, PAINT_DIM, PAINT_GOOD, PAINT_BAD, PAINT_WARN, PAINT_BOLD, PAINT_PLAIN } paint;
 const char *paint_on(const cli *c, paint p);
 const char *paint_off(const cli *c);
-/* Prints one line, control characters escaped, in at least `width` columns and, on a terminal, in at most `most` (0: any). */
+/* Prints one line, control characters escaped, in at least `width` columns and, on a terminal, at most `most` (0: any). */
 void print_cell(const cli *c, paint p, quipu_str text, size_t width, size_t most);
 /* Prints text of several lines, each after `indent`, with a newline at its end. */
 void print_text(quipu_str text, const char *indent);
@@ -133,8 +134,8 @@ size_t terminal_width(void); /* of stdout; 0 where it is no terminal */
 
 /* ---- text.c: text that strangers wrote ---- */
 
-/* Appends `text` so that it cannot drive a terminal: control characters, direction overrides and bytes that are not UTF-8 as
- * escapes. one_line: line ends and tabs become blanks, else they stay. */
+/* Appends `text` so that it cannot drive a terminal: control characters, direction overrides and bytes that are not UTF-8
+ * as escapes. one_line: line ends and tabs become blanks, else they stay. */
 void safe_append(buffer *out, quipu_str text, bool one_line);
 /* Appends JSON with the same characters as \u escapes, which changes nothing for its reader. */
 void safe_append_json(buffer *out, const char *json, size_t len);
@@ -157,7 +158,7 @@ typedef struct line_reader {
 
 #define LINE_GIVEN 1
 #define LINE_END 0
-#define LINE_FAILED (-1)      /* errno says why; EINTR: a signal came */
+#define LINE_FAILED (-1) /* errno says why; EINTR: a signal came */
 #define LINE_TOO_LONG (-2)
 /* The next line without its line end, the reader's until the next call. */
 int line_next(line_reader *r, quipu_str *line);
@@ -199,7 +200,7 @@ void changes_json(const quipu_difference *d, buffer *out);
 typedef struct progress {
     bool shown;
     const char *label;
-    uint64_t total; /* bytes; 0: not known */
+    uint64_t total;         /* bytes; 0: not known */
     int64_t started, drawn; /* nanoseconds */
 } progress;
 void progress_begin(progress *p, const cli *c, const char *label, uint64_t total);
@@ -209,11 +210,11 @@ void progress_end(progress *p);
 /* help.c, completion.c: what is made from the table. */
 void help_overview(FILE *to);
 void help_command(FILE *to, const command *row);
-void help_man(FILE *to, const command *row); /* NULL: quipu(1) */
+void help_man(FILE *to, const command *row);       /* NULL: quipu(1) */
 int completion_print(FILE *to, const char *shell); /* 0, or -1 for a shell that it does not know */
 
 /* One per command; commands.c says which. */
 command_fn cmd_add, cmd_get, cmd_update, cmd_delete, cmd_list, cmd_search, cmd_import, cmd_export, cmd_log, cmd_show,
-    cmd_diff, cmd_revert, cmd_restore, cmd_stats, cmd_plugins, cmd_verify, cmd_help, cmd_version, cmd_completion;
+    cmd_diff, cmd_revert, cmd_restore, cmd_stats, cmd_plugins, cmd_verify, cmd_validate, cmd_help, cmd_version, cmd_completion;
 
 #endif

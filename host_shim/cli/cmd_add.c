@@ -31,8 +31,8 @@ static int print_written(const cli *c, const written *w, const quipu_receipt *re
 }
 
 /* Sends one step, with `tree` as its JSON. */
-static int write_one(cli *c, const char *what, const char *operation, quipu_write *step, const cJSON *tree, uint32_t flags,
-                     written *w, quipu_receipt *receipt)
+static int write_one(cli *c, const char *what, const char *operation, quipu_write *step, const cJSON *tree,
+                     uint32_t flags, written *w, quipu_receipt *receipt)
 {
     quipu_error error = error_none();
     quipu_write_options options = store_write_options(c, operation);
@@ -59,16 +59,18 @@ int cmd_add(cli *c)
     static const char what[] = "cannot add the record";
     bool upsert = option_given(c, "upsert"), named = option_given(c, "id");
     quipu_write step = { .op = QUIPU_CHANGE_PUT, .expect = named && !upsert ? QUIPU_EXPECT_ABSENT : QUIPU_EXPECT_ANY };
-    quipu_receipt receipt;
+    quipu_receipt receipt = { 0 };
     written w = { 0 };
     cJSON *record = NULL;
     if (upsert && !named && !option_given(c, "key"))
-        return report_fault(c, QUIPU_E_INVALID, "upsert", "--upsert needs to know what to replace: give --id, or --key (and --category)");
+        return report_fault(c, QUIPU_E_INVALID, "upsert",
+                            "--upsert needs to know what to replace: give --id, or --key (and --category)");
     int status = fields_build(c, c->arguments[0], false, &record);
     if (status == STATUS_DONE)
         status = store_open(c, STORE_MAKE);
     if (status == STATUS_DONE)
-        status = write_one(c, what, upsert ? NULL : "add", &step, record, upsert && !named ? QUIPU_WRITE_UPSERT : 0, &w, &receipt);
+        status = write_one(c, what, upsert ? NULL : "add", &step, record, upsert && !named ? QUIPU_WRITE_UPSERT : 0, &w,
+                           &receipt);
     cJSON_Delete(record);
     if (status != STATUS_DONE)
         return status;
@@ -84,7 +86,7 @@ int cmd_update(cli *c)
     static const char what[] = "cannot update the record";
     const char *id = c->arguments[0], *version = option_text(c, "if-version");
     quipu_write step = { .op = QUIPU_WRITE_PATCH, .expect = QUIPU_EXPECT_PRESENT, .id = str_of(id) };
-    quipu_receipt receipt;
+    quipu_receipt receipt = { 0 };
     written w = { 0 };
     cJSON *patch = NULL;
     if (version) {
@@ -93,7 +95,8 @@ int cmd_update(cli *c)
     }
     int status = fields_build(c, c->argument_count > 1 ? c->arguments[1] : NULL, true, &patch);
     if (status == STATUS_DONE && !patch->child)
-        status = report_fault(c, QUIPU_E_INVALID, "arguments", "nothing to change: give a new TEXT, or fields such as --tag or --meta");
+        status = report_fault(c, QUIPU_E_INVALID, "arguments",
+                              "nothing to change: give a new TEXT, or fields such as --tag or --meta");
     if (status == STATUS_DONE)
         status = store_open(c, STORE_WRITE);
     if (status == STATUS_DONE)

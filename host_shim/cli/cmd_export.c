@@ -1,7 +1,8 @@
 /*
  * cmd_export.c - `quipu export`: every record, one JSON object a line, ordered by id, from one state of the store.
  *
- * A regular file is written beside its place and renamed when it is complete, mode 0600; a pipe or device is written to as it is.
+ * A regular file is written beside its place and renamed when it is complete, mode 0600; a pipe or device is written to
+ * as it is.
  */
 #include "cli.h"
 
@@ -17,14 +18,16 @@
 
 #define WRITE_STEP 65536u
 
-typedef struct export {
+typedef struct export
+{
     cli *c;
     int fd;
     buffer pending;
     uint64_t records, bytes;
     progress bar;
     int write_errno;
-} export;
+}
+export;
 
 static bool write_pending(export *e)
 {
@@ -127,7 +130,7 @@ static int export_to(export *e)
     return status;
 }
 
-/* Where the bytes go first: the file itself where it is no regular one, else a new file beside it, whose name goes to `made`. */
+/* Where the bytes go first: the file itself where it is no regular one, else a new file beside it, its name in `made`. */
 static int open_output(export *e, const char *file, buffer *made)
 {
     struct stat about;
@@ -182,7 +185,7 @@ int cmd_export(cli *c)
         status = print_json(c, &json);
         buffer_free(&json);
     } else if (!c->quiet) {
-        printf("exported %" PRIu64 " records\n", e.records);
+        printf("exported %" PRIu64 " record%s\n", e.records, e.records == 1 ? "" : "s");
     }
     return status;
 }

@@ -66,7 +66,8 @@ int cmd_help(cli *c)
     if (name && !row) {
         const char *near = nearest_command(name);
         return report_fault(c, QUIPU_E_INVALID, "command", "there is no command \"%s\"%s%s%s", name,
-                            near ? ": did you mean \"" : ": `quipu help` shows them", near ? near : "", near ? "\"?" : "");
+                            near ? ": did you mean \"" : ": `quipu help` shows them", near ? near : "",
+                            near ? "\"?" : "");
     }
     if (c->json)
         return help_json(c, row);
@@ -83,12 +84,13 @@ int cmd_version(cli *c)
 {
     buffer json = { 0 };
     if (!c->json) {
-        printf("quipu %s (libquipu %s, ABI %u.%u)\n", QUIPU_VERSION, quipu_version(), QUIPU_ABI_MAJOR(QUIPU_ABI_VERSION),
-               QUIPU_ABI_MINOR(QUIPU_ABI_VERSION));
+        printf("quipu %s (libquipu %s, ABI %u.%u)\n", QUIPU_VERSION, quipu_version(),
+               QUIPU_ABI_MAJOR(QUIPU_ABI_VERSION), QUIPU_ABI_MINOR(QUIPU_ABI_VERSION));
         return STATUS_DONE;
     }
-    buffer_printf(&json, "{\"version\":\"%s\",\"libquipu\":\"%s\",\"abi\":\"%u.%u\",\"record_format\":%d}", QUIPU_VERSION,
-                  quipu_version(), QUIPU_ABI_MAJOR(QUIPU_ABI_VERSION), QUIPU_ABI_MINOR(QUIPU_ABI_VERSION), QUIPU_RECORD_FORMAT);
+    buffer_printf(&json, "{\"version\":\"%s\",\"libquipu\":\"%s\",\"abi\":\"%u.%u\",\"record_format\":%d}",
+                  QUIPU_VERSION, quipu_version(), QUIPU_ABI_MAJOR(QUIPU_ABI_VERSION),
+                  QUIPU_ABI_MINOR(QUIPU_ABI_VERSION), QUIPU_RECORD_FORMAT);
     int status = print_json(c, &json);
     buffer_free(&json);
     return status;

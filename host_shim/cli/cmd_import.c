@@ -1,8 +1,8 @@
 /*
  * cmd_import.c - `quipu import`: records from a file, one JSON object a line, some hundred of them to a commit.
  *
- * A batch is one change set, so that nothing half is ever stored. A broken line ends the import: the complete lines before it are
- * stored, the line is named. A signal ends it as well, after the lines read so far were stored.
+ * A batch is one change set, so that nothing half is ever stored. A broken line ends the import: the complete lines before
+ * it are stored, the line is named. A signal ends it as well, after the lines read so far were stored.
  */
 #include "cli.h"
 
@@ -229,14 +229,17 @@ static int print_summary(const import *m)
     buffer json = { 0 };
     int status = STATUS_DONE;
     if (m->c->json) {
-        buffer_printf(&json,
-                      "{\"imported\":%" PRIu64 ",\"changed\":%" PRIu64 ",\"commits\":%" PRIu64 ",\"lines\":%" PRIu64 "}",
-                      m->records, m->changed, m->commits, m->reader.number);
+        buffer_printf(
+            &json, "{\"imported\":%" PRIu64 ",\"changed\":%" PRIu64 ",\"commits\":%" PRIu64 ",\"lines\":%" PRIu64 "}",
+            m->records, m->changed, m->commits, m->reader.number);
         status = print_json(m->c, &json);
         buffer_free(&json);
     } else if (!m->c->quiet) {
-        printf("imported %" PRIu64 " records (%" PRIu64 " new or changed) in %" PRIu64 " commit%s\n", m->records, m->changed,
-               m->commits, m->commits == 1 ? "" : "s");
+        printf("imported %" PRIu64 " record%s, %" PRIu64 " new or changed", m->records, m->records == 1 ? "" : "s",
+               m->changed);
+        if (m->commits > 0) /* a backend without revisions has none */
+            printf(", in %" PRIu64 " commit%s", m->commits, m->commits == 1 ? "" : "s");
+        putchar('\n');
     }
     return status;
 }
@@ -252,11 +255,13 @@ static int run_import(import *m)
     int status = read_lines(m);
     progress_end(&m->bar);
     if (status != STATUS_DONE) {
-        remark(m->c, "%" PRIu64 " records of the lines before were kept", m->records);
+        remark(m->c, "%" PRIu64 " record%s of the lines before %s kept", m->records, m->records == 1 ? "" : "s",
+               m->records == 1 ? "was" : "were");
         return status;
     }
     if (ended_by) {
-        remark(m->c, "stopped by a signal after line %" PRIu64 ": %" PRIu64 " records were stored", m->reader.number, m->records);
+        remark(m->c, "stopped by a signal after line %" PRIu64 ": %" PRIu64 " records were stored", m->reader.number,
+               m->records);
         status = print_summary(m);
         return status == STATUS_DONE ? STATUS_SIGNAL + (int)ended_by : status;
     }
@@ -265,7 +270,7 @@ static int run_import(import *m)
 
 int cmd_import(cli *c)
 {
-    import m = { .c = c, .file = c->arguments[0], .reader = { .fd = STDIN_FILENO }, .table_size = 16 };
+import m = {.c = c, .file = c->arguments[0], .reader = {.fd = STDIN_FILENO }, .table_size = 16 };
     uint64_t batch;
     int status;
     if (!option_number(c, "batch", 1, BATCH_MAX, BATCH_DEFAULT, &batch))

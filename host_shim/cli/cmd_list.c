@@ -26,7 +26,7 @@ static void show_row(const cli *c, const cJSON *record, size_t columns, size_t i
         printf(" ");
         text = field_of(record, "tail");
     }
-    print_cell(c, PAINT_BOLD, text, 0, columns > used + 10 ? columns - used : columns ? 10 : 0);
+    print_cell(c, PAINT_PLAIN, text, 0, columns > used + 10 ? columns - used : columns ? 10 : 0);
     putchar('\n');
 }
 
@@ -50,7 +50,7 @@ static int build_request(cli *c, cJSON *request)
 {
     const char *cursor = option_text(c, "cursor"), *order = option_text(c, "order");
     uint64_t limit;
-    if (!option_number(c, "limit", 1, 1000000, 100, &limit))
+    if (!option_number(c, "limit", 1, 100000, 100, &limit))
         return STATUS_USAGE;
     if (order && strcmp(order, "newest") != 0 && strcmp(order, "oldest") != 0 && strcmp(order, "id") != 0)
         return report_fault(c, QUIPU_E_INVALID, "order", "--order %s: newest, oldest or id is needed", order);

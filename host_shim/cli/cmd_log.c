@@ -97,7 +97,7 @@ static int32_t log_revision(void *context, const quipu_revision *r)
     printf("  %s  ", when);
     print_cell(h->c, PAINT_GOOD, r->author, 10, 24);
     printf("  ");
-    print_cell(h->c, PAINT_BOLD, r->subject, 0, 0);
+    print_cell(h->c, PAINT_PLAIN, r->subject, 0, 0);
     printf("%s\n", r->flags & QUIPU_REVISION_FOREIGN ? "  (made by another program)" : "");
     return ferror(stdout) ? 1 : 0;
 }
@@ -107,7 +107,8 @@ int cmd_log(cli *c)
     static const char what[] = "cannot show the log";
     history h = { .c = c };
     quipu_error error = error_none();
-    quipu_log_query query = { .struct_size = sizeof query, .id = str_of(c->argument_count ? c->arguments[0] : NULL),
+    quipu_log_query query = { .struct_size = sizeof query,
+                              .id = str_of(c->argument_count ? c->arguments[0] : NULL),
                               .from = str_of(option_text(c, "from")) };
     if (!option_number(c, "limit", 1, UINT64_MAX, 0, &query.limit))
         return STATUS_USAGE;
@@ -147,7 +148,7 @@ static void print_header_line(const cli *c, const char *name, quipu_str text)
         return;
     print_cell(c, PAINT_DIM, str_of(name), 10, 0);
     printf(" ");
-    print_cell(c, PAINT_BOLD, text, 0, 0);
+    print_cell(c, PAINT_PLAIN, text, 0, 0);
     putchar('\n');
 }
 

@@ -20,13 +20,14 @@ static void append_member(buffer *out, const char *name, quipu_str text)
 static void append_plugin(plugin_list *list, const quipu_plugin_info *p)
 {
     buffer *out = &list->json;
-    buffer_printf(out, "%s{\"state\":\"%s\"", list->shown ? "," : "", p->state == QUIPU_PLUGIN_ACCEPTED ? "accepted" : "refused");
+    buffer_printf(out, "%s{\"state\":\"%s\"", list->shown ? "," : "",
+                  p->state == QUIPU_PLUGIN_ACCEPTED ? "accepted" : "refused");
     append_member(out, "path", p->path);
     append_member(out, "id", p->id);
     append_member(out, "version", p->version);
     append_member(out, "licence", p->licence);
-    buffer_printf(out, ",\"abi_min\":\"%u.%u\",\"abi_max\":\"%u.%u\"", QUIPU_ABI_MAJOR(p->abi_min), QUIPU_ABI_MINOR(p->abi_min),
-                  QUIPU_ABI_MAJOR(p->abi_max), QUIPU_ABI_MINOR(p->abi_max));
+    buffer_printf(out, ",\"abi_min\":\"%u.%u\",\"abi_max\":\"%u.%u\"", QUIPU_ABI_MAJOR(p->abi_min),
+                  QUIPU_ABI_MINOR(p->abi_min), QUIPU_ABI_MAJOR(p->abi_max), QUIPU_ABI_MINOR(p->abi_max));
     append_member(out, "backends", p->backends);
     append_member(out, "embedders", p->embedders);
     append_member(out, "faults", p->faults);
@@ -40,7 +41,7 @@ static void print_part(const cli *c, const char *label, quipu_str text)
     printf("    ");
     print_cell(c, PAINT_DIM, str_of(label), 10, 0);
     printf(" ");
-    print_cell(c, PAINT_BOLD, text, 0, 0);
+    print_cell(c, PAINT_PLAIN, text, 0, 0);
     putchar('\n');
 }
 
@@ -51,9 +52,9 @@ static void print_plugin(const cli *c, const quipu_plugin_info *p)
     print_cell(c, PAINT_ID, p->id.ptr ? p->id : str_of("(no id)"), 24, 0);
     if (p->version.ptr) {
         printf(" ");
-        print_cell(c, PAINT_BOLD, p->version, 8, 0);
-        printf(" ABI %u.%u-%u.%u  ", QUIPU_ABI_MAJOR(p->abi_min), QUIPU_ABI_MINOR(p->abi_min), QUIPU_ABI_MAJOR(p->abi_max),
-               QUIPU_ABI_MINOR(p->abi_max));
+        print_cell(c, PAINT_PLAIN, p->version, 8, 0);
+        printf(" ABI %u.%u-%u.%u  ", QUIPU_ABI_MAJOR(p->abi_min), QUIPU_ABI_MINOR(p->abi_min),
+               QUIPU_ABI_MAJOR(p->abi_max), QUIPU_ABI_MINOR(p->abi_max));
         print_cell(c, PAINT_DIM, p->licence, 0, 0);
     }
     putchar('\n');

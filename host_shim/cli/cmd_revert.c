@@ -18,8 +18,8 @@ static int print_receipt(const cli *c, const char *done, const quipu_receipt *re
         if (nothing)
             printf("nothing to do: everything is as it was then\n");
         else
-            printf("%s%s revision %s%s%s\n", done, receipt->revision[0] ? ":" : "", paint_on(c, PAINT_WARN), receipt->revision,
-                   paint_off(c));
+            printf("%s%s revision %s%s%s\n", done, receipt->revision[0] ? ":" : "", paint_on(c, PAINT_WARN),
+                   receipt->revision, paint_off(c));
     }
     return status;
 }
@@ -44,8 +44,9 @@ static int undo(cli *c, const char *what, const char *id, const char *spec)
     const quipu_history_api *api = table;
     int32_t code = quipu_change_set_begin(c->q, &options, &set, &error);
     if (code == QUIPU_OK && (!QUIPU_HAS(api, restore) || !api->revert || !api->restore))
-        status = report_fault(c, QUIPU_E_UNSUPPORTED, "backend", "%s: the backend \"%s\" shows its history but cannot undo", what,
-                              quipu_backend_name(c->q));
+        status =
+            report_fault(c, QUIPU_E_UNSUPPORTED, "backend", "%s: the backend \"%s\" shows its history but cannot undo",
+                         what, quipu_backend_name(c->q));
     else if (code == QUIPU_OK && id)
         code = api->restore(lease.self, &record, &revision, &set, &receipt, NULL, &error);
     else if (code == QUIPU_OK)

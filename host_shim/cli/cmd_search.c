@@ -79,7 +79,8 @@ static int search_once(cli *c, cJSON *request)
     quipu_error error = error_none();
     buffer question = { 0 }, answer = { 0 }, text = { 0 };
     int status = argument_text(c, "query", c->arguments[0], &text);
-    if (status == STATUS_DONE && !object_set(request, "query", json_string(str_make(text.bytes ? text.bytes : "", text.len))))
+    if (status == STATUS_DONE &&
+        !object_set(request, "query", json_string(str_make(text.bytes ? text.bytes : "", text.len))))
         status = out_of_memory(c);
     if (status == STATUS_DONE) {
         json_print_compact(request, &question);
@@ -116,7 +117,8 @@ static int32_t complete(const cJSON *defaults, quipu_str line, buffer *question,
         cJSON *scope = cJSON_GetObjectItemCaseSensitive(request, "scope");
         const cJSON *there = cJSON_GetObjectItemCaseSensitive(scope, item->string);
         if (there && !cJSON_Compare(there, item, 1))
-            code = fail(error, QUIPU_E_INVALID, "scope", "the question's scope.%s is not that of the options", item->string);
+            code = fail(error, QUIPU_E_INVALID, "scope", "the question's scope.%s is not that of the options",
+                        item->string);
         else if (!there && cJSON_IsObject(scope) && !object_set(scope, item->string, cJSON_Duplicate(item, 1)))
             code = fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
     }
@@ -183,8 +185,9 @@ int cmd_search(cli *c)
 {
     bool lines = option_given(c, "stdin");
     if (lines != (c->argument_count == 0))
-        return report_fault(c, QUIPU_E_INVALID, "query", lines ? "--stdin takes its questions from standard input: leave QUERY out"
-                                                                : "something is missing: quipu search QUERY, or --stdin");
+        return report_fault(c, QUIPU_E_INVALID, "query",
+                            lines ? "--stdin takes its questions from standard input: leave QUERY out"
+                                  : "something is missing: quipu search QUERY, or --stdin");
     cJSON *request = cJSON_CreateObject();
     int status = request ? add_options(c, request) : out_of_memory(c);
     if (status == STATUS_DONE)

@@ -13,7 +13,7 @@ static void print_figure(const cli *c, quipu_str name, quipu_str value)
 {
     print_cell(c, PAINT_DIM, name, 20, 0);
     printf(" ");
-    print_cell(c, PAINT_BOLD, value, 0, 0);
+    print_cell(c, PAINT_PLAIN, value, 0, 0);
     putchar('\n');
 }
 

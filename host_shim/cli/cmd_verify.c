@@ -68,8 +68,8 @@ static int print_verdict(findings *f)
 {
     int status = STATUS_DONE;
     if (f->c->json) {
-        buffer_printf(&f->json, "],\"warnings\":%" PRIu64 ",\"damages\":%" PRIu64 ",\"ok\":%s}", f->warnings, f->damages,
-                      f->damages ? "false" : "true");
+        buffer_printf(&f->json, "],\"warnings\":%" PRIu64 ",\"damages\":%" PRIu64 ",\"ok\":%s}", f->warnings,
+                      f->damages, f->damages ? "false" : "true");
         status = print_json(f->c, &f->json);
     } else if (f->damages) {
         printf("%" PRIu64 " damaged, %" PRIu64 " warnings\n", f->damages, f->warnings);

@@ -1,8 +1,8 @@
 /*
  * commands.c - the one table that describes every command.
  *
- * `quipu help`, the man pages and the completion scripts are all made from it. A new command is a row here, its function in a
- * file of its own (cmd_NAME.c), and its name in the last line of cli.h.
+ * `quipu help`, the man pages and the completion scripts are all made from it. A new command is a row here, its function
+ * in a file of its own (cmd_NAME.c), and its name in the last line of cli.h.
  */
 #include "cli.h"
 
@@ -13,23 +13,42 @@
 #define ROLES "user assistant system tool"
 
 /* Rows that several commands share. */
-#define FIELD_OPTIONS                                                                                                        \
-    { "kind", 0, "KIND", "what it is: " KINDS ", or a word of your own", KINDS },                                          \
-        { "category", 0, "TEXT", "the category", NULL }, { "key", 0, "TEXT", "the key, by which it can be looked up", NULL }, \
-        { "tag", 't', "TAG", "a tag; may be given again", NULL },                                                           \
-        { "meta", 'm', "NAME=TEXT", "a member of metadata; NAME:=JSON for numbers and the like; may be given again", NULL }, \
-        { "actor", 0, "NAME", "who said it", NULL }, { "role", 0, "ROLE", "the role of who said it: " ROLES, ROLES },       \
-        { "seq", 0, "N", "its position in the session, from 0", NULL },                                                     \
-        { "importance", 0, "X", "from 0 to 1", NULL },                                                                      \
-        { "expires", 0, "WHEN", "hidden afterwards: a time (RFC 3339), a date (its end), or a duration such as 12h, 30d, 1y", NULL }, \
-        { "created-at", 0, "TIME", "when it was made, where that is not now (RFC 3339, or a date)", NULL },                 \
-        { "value", 0, "JSON", "a payload of any shape", NULL },                                                             \
-        { "field", 0, "NAME=JSON", "any other field of a record; may be given again", NULL }
-#define FILTER_OPTION { "filter", 'f', "JSON", "only records that match, as {\"kind\":\"memory\",\"tags\":\"work\"}", NULL }
-#define AS_OF_OPTION { "as-of", 0, "REV|TIME", "as it was then: a revision, a time (RFC 3339) or a date (its end)", NULL }
-#define ALL_OPTION { "all", 'a', NULL, "also what has expired", NULL }
-#define IF_VERSION_OPTION { "if-version", 0, "VERSION", "only where the stored version is this one; else nothing is done, status 1", NULL }
-#define OPTIONS_END { NULL, 0, NULL, NULL, NULL }
+#define FIELD_OPTIONS                                                                                                  \
+    { "kind", 0, "KIND", "what it is: " KINDS ", or a word of your own", KINDS },                                      \
+        { "category", 0, "TEXT", "the category", NULL },                                                               \
+        { "key", 0, "TEXT", "the key, by which it can be looked up", NULL },                                           \
+        { "tag", 't', "TAG", "a tag; may be given again", NULL },                                                      \
+        { "meta", 'm', "NAME=TEXT", "a member of metadata; NAME:=JSON for numbers and the like; may be given again",   \
+          NULL },                                                                                                      \
+        { "actor", 0, "NAME", "who said it", NULL }, { "role", 0, "ROLE", "the role of who said it: " ROLES, ROLES },  \
+        { "seq", 0, "N", "its position in the session, from 0", NULL }, { "importance", 0, "X", "from 0 to 1", NULL }, \
+        { "expires", 0, "WHEN",                                                                                        \
+          "hidden afterwards: a time (RFC 3339), a date (its end), or a duration such as 12h, 30d, 1y", NULL },        \
+        { "created-at", 0, "TIME", "when it was made, where that is not now (RFC 3339, or a date)", NULL },            \
+        { "value", 0, "JSON", "a payload of any shape", NULL },                                                        \
+    {                                                                                                                  \
+        "field", 0, "NAME=JSON", "any other field of a record; may be given again", NULL                               \
+    }
+#define FILTER_OPTION                                                                                                  \
+    {                                                                                                                  \
+        "filter", 'f', "JSON", "only records that match, as {\"kind\":\"memory\",\"tags\":\"work\"}", NULL             \
+    }
+#define AS_OF_OPTION                                                                                                   \
+    {                                                                                                                  \
+        "as-of", 0, "REV|TIME", "as it was then: a revision, a time (RFC 3339) or a date (its end)", NULL              \
+    }
+#define ALL_OPTION                                                                                                     \
+    {                                                                                                                  \
+        "all", 'a', NULL, "also what has expired", NULL                                                                \
+    }
+#define IF_VERSION_OPTION                                                                                              \
+    {                                                                                                                  \
+        "if-version", 0, "VERSION", "only where the stored version is this one; else nothing is done, status 1", NULL  \
+    }
+#define OPTIONS_END                                                                                                    \
+    {                                                                                                                  \
+        NULL, 0, NULL, NULL, NULL                                                                                      \
+    }
 
 const option_spec cli_global_options[] = {
     { "store", 's', "DIR", "the store; else $QUIPU_STORE, $XDG_DATA_HOME/quipu, ~/.local/share/quipu", "DIR" },
@@ -38,8 +57,10 @@ const option_spec cli_global_options[] = {
     { "agent", 0, "NAME", "likewise the agent", NULL },
     { "session", 0, "NAME", "likewise the session", NULL },
     { "app", 0, "NAME", "likewise the app", NULL },
-    { "config", 0, "FILE", "settings: a JSON object with backend, backend_config, embedder, embedder_config, plugin_path, author", "FILE" },
-    { "embedder", 0, "NAME", "what turns texts into vectors; \"none\" for words only; else what the store was made with", "hash none" },
+    { "config", 0, "FILE",
+      "settings: a JSON object with backend, backend_config, embedder, embedder_config, plugin_path, author", "FILE" },
+    { "embedder", 0, "NAME",
+      "what turns texts into vectors; \"none\" for words only; else what the store was made with", "hash none" },
     { "json", 0, NULL, "machine-readable output and errors, one line of JSON", NULL },
     { "quiet", 'q', NULL, "nothing but results and errors", NULL },
     { "no-color", 0, NULL, "plain text, also on a terminal", NULL },
@@ -49,7 +70,8 @@ const option_spec cli_global_options[] = {
 };
 
 static const option_spec add_options[] = {
-    { "id", 0, "ID", "1 to 255 bytes; else a new one is made. An id that is taken is refused, unless --upsert is given", NULL },
+    { "id", 0, "ID", "1 to 255 bytes; else a new one is made. An id that is taken is refused, unless --upsert is given",
+      NULL },
     { "upsert", 0, NULL, "replace what is there under the --id, or else under the same scope, category and key", NULL },
     FIELD_OPTIONS,
     OPTIONS_END,
@@ -71,9 +93,12 @@ static const option_spec search_options[] = {
     FILTER_OPTION,
     AS_OF_OPTION,
     { "explain", 0, NULL, "show what each score is made of", NULL },
-    { "mode", 0, "MODE", "hybrid (words and vectors), lexical (words), vector; else hybrid where there are vectors", MODES },
+    { "mode", 0, "MODE", "hybrid (words and vectors), lexical (words), vector; else hybrid where there are vectors",
+      MODES },
     ALL_OPTION,
-    { "stdin", 0, NULL, "one question a line from standard input, as {\"query\":\"...\",\"scope\":{...},\"k\":5}; one answer a line", NULL },
+    { "stdin", 0, NULL,
+      "one question a line from standard input, as {\"query\":\"...\",\"scope\":{...},\"k\":5}; one answer a line",
+      NULL },
     OPTIONS_END,
 };
 static const option_spec import_options[] = {
@@ -92,18 +117,29 @@ static const option_spec plugins_options[] = {
     { "load", 0, NULL, "load each one and check it fully; status 1 where one is refused", NULL },
     OPTIONS_END,
 };
+static const option_spec validate_options[] = {
+    { "level", 0, "N", "how thorough: 1 (default) to 5", NULL },
+    { "seed", 0, "S", "of the random checks (1): the same seed makes the same operations", NULL },
+    { "time-limit", 0, "SECONDS", "of one check (30)", NULL },
+    { "only", 0, "CHECK", "one check, or one family of them", NULL },
+    { "list", 0, NULL, "show the checks, run none", NULL },
+    OPTIONS_END,
+};
 static const option_spec help_options[] = { { "man", 0, NULL, "as a man page (roff)", NULL }, OPTIONS_END };
 
-#define REVISIONS                                                                                                              \
-    "A revision is named by what `quipu log` prints (or an unambiguous beginning of it, 4 characters at least), by HEAD or "    \
+#define REVISIONS                                                                                                      \
+    "A revision is named by what `quipu log` prints (or an unambiguous beginning of it, 4 characters at least), by "   \
+    "HEAD or "                                                                                                         \
     "HEAD~N, or by a time: the last revision made at or before it."
 
 const command cli_commands[] = {
     { "add", "remember a text", "TEXT|-", 1, 1, add_options,
       "Adds one record and prints its id. When the command returns, the record is stored and cannot be lost.\n\n"
-      "TEXT is what is searched later; - reads it from standard input. --user, --agent, --session and --app say whom it "
+      "TEXT is what is searched later; - reads it from standard input. --user, --agent, --session and --app say whom "
+      "it "
       "belongs to.\n\n"
-      "An --id that is taken already is refused with status 1, so that nothing is overwritten by chance; --upsert replaces.",
+      "An --id that is taken already is refused with status 1, so that nothing is overwritten by chance; --upsert "
+      "replaces.",
       "quipu add \"prefers morning meetings\" --user ana --tag habits\n"
       "quipu add \"Berlin\" --user ana --category city --key home --upsert\n"
       "# a number in the metadata, and an end\nquipu add \"voucher\" --meta amount:=25 --expires 30d\n"
@@ -113,74 +149,98 @@ const command cli_commands[] = {
       "Shows a record with all its fields. With --user and the like, a record outside of that scope is not found.",
       "quipu get 0190f1c2-7a51-7c3e-b0a4-2f6d3f9f8a11\nquipu get home --as-of 2025-01-31 --json", NULL, cmd_get },
     { "update", "change a record", "ID [TEXT|-]", 1, 2, update_options,
-      "Changes the text and the fields that are given, and leaves the others alone. An empty value removes: --meta NAME= "
-      "takes the member away, --category \"\" the category. --tag gives the whole new set of tags; --tag \"\" empties it.\n\n"
-      "A change by somebody else in between is not lost: the record is read, changed and put back only where it is still "
+      "Changes the text and the fields that are given, and leaves the others alone. An empty value removes: --meta "
+      "NAME= "
+      "takes the member away, --category \"\" the category. --tag gives the whole new set of tags; --tag \"\" empties "
+      "it.\n\n"
+      "A change by somebody else in between is not lost: the record is read, changed and put back only where it is "
+      "still "
       "what was read. --if-version makes sure of a version that you have seen.",
-      "quipu update home \"Hamburg\"\nquipu update home --tag city --meta source=  --importance 0.8", NULL, cmd_update },
+      "quipu update home \"Hamburg\"\nquipu update home --tag city --meta source=  --importance 0.8", NULL,
+      cmd_update },
     { "delete", "forget records", "ID...", 1, -1, delete_options,
-      "Deletes the records, all of them or, where one is missing, none. What was there can still be seen with `quipu log` "
+      "Deletes the records, all of them or, where one is missing, none. What was there can still be seen with `quipu "
+      "log` "
       "and brought back with `quipu restore`.",
       "quipu delete home\nquipu delete a b c --user ana", NULL, cmd_delete },
     { "list", "list records", "", 0, 0, list_options,
       "Lists records, newest first. There is more than one page where the answer ends with a cursor.\n\n"
-      "A filter is JSON: {\"kind\":\"message\"} for equal, {\"importance\":{\"gte\":0.5}} with one of eq ne gt gte lt lte in nin "
+      "A filter is JSON: {\"kind\":\"message\"} for equal, {\"importance\":{\"gte\":0.5}} with one of eq ne gt gte lt "
+      "lte in nin "
       "contains icontains, \"*\" for present, and AND, OR, NOT around lists of filters.",
-      "quipu list --user ana -n 20\nquipu list --filter '{\"AND\":[{\"tags\":\"work\"},{\"created_at\":{\"gte\":\"2025-01-01\"}}]}'",
+      "quipu list --user ana -n 20\nquipu list --filter "
+      "'{\"AND\":[{\"tags\":\"work\"},{\"created_at\":{\"gte\":\"2025-01-01\"}}]}'",
       NULL, cmd_list },
     { "search", "find records by what they say", "QUERY|- | --stdin", 0, 1, search_options,
-      "Shows the records that answer the question best, best first. --user and the like, and --filter, narrow what is searched.\n\n"
-      "With --stdin every line of standard input is a JSON object with the members query, scope, filter, k, mode, as_of, "
+      "Shows the records that answer the question best, best first. --user and the like, and --filter, narrow what is "
+      "searched.\n\n"
+      "With --stdin every line of standard input is a JSON object with the members query, scope, filter, k, mode, "
+      "as_of, "
       "explain and include_expired, and for each line one line of JSON comes out at once, in the same order: "
-      "{\"results\":[...]}, or {\"error\":{...}} for a line that could not be answered. The options hold for every question "
+      "{\"results\":[...]}, or {\"error\":{...}} for a line that could not be answered. The options hold for every "
+      "question "
       "that does not say otherwise; the scope of the options binds them all.",
       "quipu search \"when does she like to meet?\" --user ana -k 3\n"
       "quipu search \"home town\" --as-of 2025-01-31 --explain\n"
       "printf '%s\\n' '{\"query\":\"meetings\",\"k\":3}' | quipu search --stdin",
       "With --stdin: 0 when every line was answered, 1 when some line was answered with an error.", cmd_search },
     { "import", "take in records from a file", "FILE|-", 1, 1, import_options,
-      "Stores one record a line of JSON, as `quipu export` writes them; blank lines are skipped. A record with the id of a "
+      "Stores one record a line of JSON, as `quipu export` writes them; blank lines are skipped. A record with the id "
+      "of a "
       "stored one replaces it. --user and the like fill in the scope of records that name none.\n\n"
       "A line that cannot be stored ends the import with its number; the lines before it are stored, and nothing half. "
       "An interrupt stores the lines read so far and says how far it came.",
       "quipu import conversation.jsonl --user ana\nquipu --store new import - < export.jsonl",
       "3 where a line could not be stored; 130 after an interrupt.", cmd_import },
     { "export", "write records to a file", "[FILE|-]", 0, 1, export_options,
-      "Writes the records, those that have expired too, one JSON object a line, ordered by id, to FILE or standard output. "
+      "Writes the records, those that have expired too, one JSON object a line, ordered by id, to FILE or standard "
+      "output. "
       "Imported into an empty store they have the same versions.",
       "quipu export backup.jsonl\nquipu export --user ana | gzip > ana.jsonl.gz", NULL, cmd_export },
     { "log", "show what happened", "[ID]", 0, 1, log_options,
-      "Shows the revisions of the store, or those that changed one record, newest first: name, time, author, what was done.",
+      "Shows the revisions of the store, or those that changed one record, newest first: name, time, author, what was "
+      "done.",
       "quipu log -n 10\nquipu log home", NULL, cmd_log },
     { "show", "show one revision and what it changed", "REV", 1, 1, NULL,
       "Shows who made a revision, when and why, and every field that it changed, before and after.\n\n" REVISIONS,
       "quipu show HEAD\nquipu show 3f2a91c0", NULL, cmd_show },
     { "diff", "compare two revisions", "A [B] [ID]", 1, 3, diff_options,
-      "Shows what B holds otherwise than A. Without B, the newest revision is meant. Of two arguments the second is taken as "
+      "Shows what B holds otherwise than A. Without B, the newest revision is meant. Of two arguments the second is "
+      "taken as "
       "a revision where there is one of that name, else as the id of a record; --id says it plainly.\n\n" REVISIONS,
       "quipu diff HEAD~3\nquipu diff 2025-01-31 HEAD home", NULL, cmd_diff },
     { "revert", "take one revision back", "REV", 1, 1, NULL,
-      "Undoes what a revision changed, as a new revision on top. Where one of its records has changed since, nothing is done "
+      "Undoes what a revision changed, as a new revision on top. Where one of its records has changed since, nothing "
+      "is done "
       "and the record is named.\n\n" REVISIONS,
       "quipu revert HEAD", NULL, cmd_revert },
     { "restore", "bring back a record as it was", "ID --as-of REV|TIME", 1, 1, restore_options,
-      "Gives a record the state that it had then, as a new revision; a record that was deleted since comes back.\n\n" REVISIONS,
+      "Gives a record the state that it had then, as a new revision; a record that was deleted since comes "
+      "back.\n\n" REVISIONS,
       "quipu restore home --as-of 2025-01-31\nquipu restore home --as-of HEAD~1", NULL, cmd_restore },
     { "stats", "show figures about the store", "", 0, 0, NULL,
       "Shows where the store is, which backend keeps it, and what that backend tells: the number of records and more.",
       "quipu stats --json", NULL, cmd_stats },
     { "plugins", "show the plugins that are there", "", 0, 0, plugins_options,
-      "Shows every plugin in $QUIPU_PLUGIN_PATH, beside the program and in the installed folder, from the note in its file; "
-      "no code of it runs. With --load each one is loaded and checked, its backends and embedders are named, and all faults "
+      "Shows every plugin in $QUIPU_PLUGIN_PATH, beside the program and in the installed folder, from the note in its "
+      "file; "
+      "no code of it runs. With --load each one is loaded and checked, its backends and embedders are named, and all "
+      "faults "
       "of those that are refused.",
       "quipu plugins\nquipu plugins --load", NULL, cmd_plugins },
     { "verify", "check everything that is stored", "", 0, 0, NULL,
       "Checks the store's structure, every record and the index, and says what is wrong.", "quipu verify",
       "1 where damage was found.", cmd_verify },
+    { "validate", "check whether a plugin keeps the contract", "[FILE.so]", 0, 1, validate_options,
+      "Loads a plugin and tries it: what the file says, what loading it does to the process, how it takes bad input, and "
+      "whether its backends behave as they must. Each check runs in a process of its own with a time limit, so that a "
+      "plugin that crashes or hangs fails that check only.",
+      "quipu validate build/plugins/git.so\nquipu validate ./mine.so --only contract --json\nquipu validate --list",
+      "1 where a check failed, crashed or hung.", cmd_validate },
     { "help", "explain a command", "[COMMAND]", 0, 1, help_options, "Shows the commands, or all about one.",
       "quipu help search\nquipu help --man search | man -l -", NULL, cmd_help },
-    { "version", "show the version", "", 0, 0, NULL, "Shows the versions of the program, of libquipu and of the plugin ABI.",
-      "quipu version", NULL, cmd_version },
+    { "version", "show the version", "", 0, 0, NULL,
+      "Shows the versions of the program, of libquipu and of the plugin ABI.", "quipu version", NULL, cmd_version },
     { "completion", "print a completion script for a shell", "bash|zsh|fish", 1, 1, NULL,
       "Prints what makes the shell complete commands and options.",
       "quipu completion bash > ~/.local/share/bash-completion/completions/quipu\n"

@@ -54,7 +54,9 @@ static void bash_script(FILE *to)
     bash_values(to, cli_global_options);
     for (const command *row = cli_commands; row->name; row++)
         bash_values(to, row->options);
-    fputs("  esac\n  for ((i = 1; i < COMP_CWORD; i++)); do\n    word=\"${COMP_WORDS[i]}\"\n    case \"$word\" in\n      ", to);
+    fputs("  esac\n  for ((i = 1; i < COMP_CWORD; i++)); do\n    word=\"${COMP_WORDS[i]}\"\n    case \"$word\" in\n    "
+          "  ",
+          to);
     for (const command *row = cli_commands; row->name; row++)
         fprintf(to, "%s%s", row == cli_commands ? "" : "|", row->name);
     fputs(") command=\"$word\"; break ;;\n    esac\n  done\n  options=\"", to);
@@ -136,7 +138,8 @@ static void zsh_script(FILE *to)
         zsh_text(to, row->summary);
         fputs("'\n", to);
     }
-    fputs("  )\n  for word in ${words[2,CURRENT-1]}; do\n    [[ -n ${(M)commands:#${word}:*} ]] && command=$word && break\n  done\n"
+    fputs("  )\n  for word in ${words[2,CURRENT-1]}; do\n    [[ -n ${(M)commands:#${word}:*} ]] && command=$word && "
+          "break\n  done\n"
           "  case $command in\n    '') _arguments -s \\\n",
           to);
     zsh_options(to, cli_global_options);

@@ -62,7 +62,8 @@ static cJSON *time_node(cli *c, const field_row *row, const char *text, bool las
         clock_gettime(CLOCK_REALTIME, &now);
         time_us = (int64_t)now.tv_sec * 1000000 + ahead;
     } else if (time_parse(str_of(text), row->field, &date, &time_us, &error) != QUIPU_OK) {
-        snprintf(what, sizeof what, "--%s%s", row->option, last ? " (a time, a date, or a duration like 30d or 12h)" : "");
+        snprintf(what, sizeof what, "--%s%s", row->option,
+                 last ? " (a time, a date, or a duration like 30d or 12h)" : "");
         report(c, what, &error);
         return NULL;
     }
@@ -201,7 +202,8 @@ int fields_build(cli *c, const char *text, bool patch, cJSON **out)
     if (text) {
         status = argument_text(c, "text", text, &bytes);
         if (status == STATUS_DONE) {
-            cJSON *node = patch && bytes.len == 0 ? cJSON_CreateNull() : json_string(str_make(bytes.bytes ? bytes.bytes : "", bytes.len));
+            cJSON *node = patch && bytes.len == 0 ? cJSON_CreateNull()
+                                                  : json_string(str_make(bytes.bytes ? bytes.bytes : "", bytes.len));
             if (!object_set(tree, "text", node))
                 status = out_of_memory(c);
         }

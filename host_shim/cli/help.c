@@ -6,8 +6,9 @@
 #define COLUMNS 80u
 #define OPTION_COLUMN 24u
 
-static const char statuses[] = "0 done; 1 not found, or a check failed; 2 wrong usage or bad input; 3 it could not be done "
-                               "(I/O, lock, backend, plugin).";
+static const char statuses[] =
+    "0 done; 1 not found, or a check failed; 2 wrong usage or bad input; 3 it could not be done "
+    "(I/O, lock, backend, plugin).";
 
 /* Prints words from column `at` on, broken before COLUMNS, further lines indented. Ends without a newline. */
 static void print_wrapped(FILE *to, const char *text, size_t at, size_t indent)
@@ -218,8 +219,8 @@ void help_man(FILE *to, const command *row)
         roff_overview(to);
         return;
     }
-    fprintf(to, ".TH QUIPU\\-%s 1 \"\" \"quipu %s\" \"User commands\"\n.SH NAME\nquipu\\-%s \\- ", row->name, QUIPU_VERSION,
-            row->name);
+    fprintf(to, ".TH QUIPU\\-%s 1 \"\" \"quipu %s\" \"User commands\"\n.SH NAME\nquipu\\-%s \\- ", row->name,
+            QUIPU_VERSION, row->name);
     roff_line(to, row->summary);
     fprintf(to, ".SH SYNOPSIS\n.B quipu %s\n%s", row->name, row->options ? "[options]\n" : "");
     if (*row->arguments)

@@ -1,4 +1,4 @@
-/* main.c - the `quipu` program: finds the command in the table and runs it. commands.c is the place to start reading. */
+/* main.c - the `quipu` program: finds the command in the table and runs it. Start reading at commands.c. */
 #include "cli.h"
 
 static int run(cli *c)

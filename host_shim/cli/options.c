@@ -77,9 +77,9 @@ static int unknown_option(const cli *c, const char *text)
     if (found)
         return report_fault(c, QUIPU_E_INVALID, text, "unknown option %s: did you mean --%s?", text, found);
     if (!c->command)
-        return report_fault(c, QUIPU_E_INVALID, text,
-                            "unknown option %s: it is none of the global ones; options of a command go after the command",
-                            text);
+        return report_fault(
+            c, QUIPU_E_INVALID, text,
+            "unknown option %s: it is none of the global ones; options of a command go after the command", text);
     return report_fault(c, QUIPU_E_INVALID, text, "unknown option %s: `quipu help %s` shows which there are", text,
                         c->command->name);
 }
@@ -90,8 +90,9 @@ static int check_utf8(const cli *c, const char *label, const char *text)
     int64_t bad = utf8_first_bad(text, strlen(text));
     if (bad < 0)
         return STATUS_DONE;
-    return report_fault(c, QUIPU_E_INVALID, label, "%s is not UTF-8 (byte %lld): convert it first, as with `iconv -t UTF-8`",
-                        label, (long long)bad + 1);
+    return report_fault(c, QUIPU_E_INVALID, label,
+                        "%s is not UTF-8 (byte %lld): convert it first, as with `iconv -t UTF-8`", label,
+                        (long long)bad + 1);
 }
 
 static bool names_file(const option_spec *spec)
@@ -145,7 +146,8 @@ static int take_argument(cli *c, char *text)
             return STATUS_DONE;
         near = nearest_command(text);
         if (near)
-            return report_fault(c, QUIPU_E_INVALID, "command", "there is no command \"%s\": did you mean \"%s\"?", text, near);
+            return report_fault(c, QUIPU_E_INVALID, "command", "there is no command \"%s\": did you mean \"%s\"?", text,
+                                near);
         return report_fault(c, QUIPU_E_INVALID, "command", "there is no command \"%s\": `quipu help` shows them", text);
     }
     if (!strstr(c->command->arguments, "FILE") && check_utf8(c, "the argument", text) != STATUS_DONE)

@@ -72,7 +72,8 @@ static void append_error_json(const cli *c, buffer *out, const char *what, const
     buffer_append_text(out, "{\"error\":{\"code\":\"");
     for (const char *name = error_name(e->code); *name; name++)
         buffer_append_char(out, (char)tolower((unsigned char)*name));
-    buffer_printf(&message, "%s%s%s", what ? what : "", what ? ": " : "", e->message[0] ? e->message : error_text(e->code));
+    buffer_printf(&message, "%s%s%s", what ? what : "", what ? ": " : "",
+                  e->message[0] ? e->message : error_text(e->code));
     buffer_append_text(out, "\"");
     append_member(out, "message", message.failed ? e->message : message.bytes);
     append_member(out, "field", e->field);
@@ -86,6 +87,7 @@ static void append_error_json(const cli *c, buffer *out, const char *what, const
     buffer_free(&message);
 }
 
+/* What the library says is followed by the field and the record where it does not name them itself. */
 static void append_error_text(const cli *c, buffer *out, const char *what, const quipu_error *e)
 {
     buffer_append_text(out, c->error_color ? "\x1b[1;31mquipu:\x1b[0m " : "quipu: ");
@@ -94,7 +96,7 @@ static void append_error_text(const cli *c, buffer *out, const char *what, const
         buffer_append_text(out, ": ");
     }
     safe_append(out, str_of(e->message[0] ? e->message : error_text(e->code)), true);
-    if (e->field[0] && !strstr(e->message, e->field)) {
+    if (what && e->field[0] && !strstr(e->message, e->field) && !(e->id[0] && strcmp(e->field, "id") == 0)) {
         buffer_append_text(out, " [field ");
         safe_append(out, str_of(e->field), true);
         buffer_append_text(out, "]");
@@ -174,7 +176,7 @@ int print_json(const cli *c, buffer *json)
 
 const char *paint_on(const cli *c, paint p)
 {
-    static const char *const codes[] = { "\x1b[36m", "\x1b[2m", "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m" };
+    static const char *const codes[] = { "\x1b[36m", "\x1b[2m", "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "" };
     return c->color ? codes[p] : "";
 }
 
@@ -204,7 +206,8 @@ void print_cell(const cli *c, paint p, quipu_str text, size_t width, size_t most
         shown.len = text_fit(shown, most - 1);
         columns = text_width(shown) + 1;
     }
-    printf("%s%.*s%s%s", paint_on(c, p), (int)shown.len, shown.len ? shown.ptr : "", cut ? "\xe2\x80\xa6" : "", paint_off(c));
+    printf("%s%.*s%s%s", paint_on(c, p), (int)shown.len, shown.len ? shown.ptr : "", cut ? "\xe2\x80\xa6" : "",
+           p == PAINT_PLAIN ? "" : paint_off(c));
     for (; columns < width; columns++)
         putchar(' ');
     buffer_free(&safe);

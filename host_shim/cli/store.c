@@ -24,19 +24,22 @@ static int check_config(cli *c, const char *path)
             if (strcmp(item->string, texts[i]) == 0) {
                 known = true;
                 if (!cJSON_IsString(item))
-                    return report_fault(c, QUIPU_E_INVALID, item->string, "%s: \"%s\" has to be a string", path, item->string);
+                    return report_fault(c, QUIPU_E_INVALID, item->string, "%s: \"%s\" has to be a string", path,
+                                        item->string);
             }
         for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++)
             if (strcmp(item->string, objects[i]) == 0) {
                 known = true;
                 if (!cJSON_IsObject(item))
-                    return report_fault(c, QUIPU_E_INVALID, item->string, "%s: \"%s\" has to be an object", path, item->string);
+                    return report_fault(c, QUIPU_E_INVALID, item->string, "%s: \"%s\" has to be an object", path,
+                                        item->string);
             }
         if (!known)
-            return report_fault(c, QUIPU_E_INVALID, item->string,
-                                "%s: unknown setting \"%s\"; known are backend, backend_config, embedder, embedder_config, "
-                                "plugin_path and author",
-                                path, item->string);
+            return report_fault(
+                c, QUIPU_E_INVALID, item->string,
+                "%s: unknown setting \"%s\"; known are backend, backend_config, embedder, embedder_config, "
+                "plugin_path and author",
+                path, item->string);
     }
     return STATUS_DONE;
 }
@@ -85,8 +88,13 @@ int store_plugin_path(cli *c, quipu_str *out)
 /* $QUIPU_AUTHOR, the setting, --agent, --user, the login name: whichever is first. */
 static void find_author(cli *c)
 {
-    const char *names[7] = { getenv("QUIPU_AUTHOR"), setting(c, NULL, "author").ptr, option_text(c, "agent"),
-                             option_text(c, "user"), getenv("LOGNAME"), getenv("USER"), NULL };
+    const char *names[7] = { getenv("QUIPU_AUTHOR"),
+                             setting(c, NULL, "author").ptr,
+                             option_text(c, "agent"),
+                             option_text(c, "user"),
+                             getenv("LOGNAME"),
+                             getenv("USER"),
+                             NULL };
     const struct passwd *login;
     for (size_t i = 0; i < 6; i++)
         if (names[i] && *names[i] && utf8_first_bad(names[i], strlen(names[i])) < 0) {
@@ -248,6 +256,6 @@ int store_extension(cli *c, const char *what, const char *id, quipu_lease *lease
         return STATUS_DONE;
     quipu_leave(c->q, lease);
     return report_fault(c, QUIPU_E_UNSUPPORTED, "backend",
-                        "%s: the backend \"%s\" does not have the extension %s; use a backend that has it (git does)", what,
-                        quipu_backend_name(c->q), id);
+                        "%s: the backend \"%s\" does not have the extension %s; use a backend that has it (git does)",
+                        what, quipu_backend_name(c->q), id);
 }

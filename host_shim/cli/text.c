@@ -5,7 +5,11 @@
 static size_t read_point(const char *bytes, size_t len, uint32_t *point)
 {
     const unsigned char *b = (const unsigned char *)bytes;
-    size_t need = b[0] < 0x80 ? 1 : (b[0] & 0xe0) == 0xc0 ? 2 : (b[0] & 0xf0) == 0xe0 ? 3 : (b[0] & 0xf8) == 0xf0 ? 4 : 0;
+    size_t need = b[0] < 0x80             ? 1
+                  : (b[0] & 0xe0) == 0xc0 ? 2
+                  : (b[0] & 0xf0) == 0xe0 ? 3
+                  : (b[0] & 0xf8) == 0xf0 ? 4
+                                          : 0;
     static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
     if (need == 0 || need > len)
         return 0;
@@ -58,7 +62,7 @@ void safe_append_json(buffer *out, const char *json, size_t len)
     }
 }
 
-/* Columns of one character, near enough: combining marks take none, East Asian wide characters and pictures take two. */
+/* Columns of one character, near enough: combining marks take none, East Asian wide ones and pictures take two. */
 static size_t point_width(uint32_t p)
 {
     static const struct {

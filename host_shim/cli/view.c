@@ -47,7 +47,7 @@ static void print_scope(const cli *c, const cJSON *scope)
         buffer_append_str(&text, value_text(item, &scratch));
     }
     if (!text.failed && text.len)
-        print_field(c, "scope", str_make(text.bytes, text.len), PAINT_BOLD);
+        print_field(c, "scope", str_make(text.bytes, text.len), PAINT_PLAIN);
     buffer_free(&text);
     buffer_free(&scratch);
 }
@@ -73,15 +73,15 @@ void view_record(const cli *c, const cJSON *record)
         if (field_of(record, first[i]).ptr)
             print_field(c, first[i], field_of(record, first[i]), i == 0 ? PAINT_ID : PAINT_DIM);
     for (const cJSON *item = record->child; item; item = item->next) {
-        if (strcmp(item->string, "text") == 0 || strcmp(item->string, "id") == 0 || strcmp(item->string, "version") == 0 ||
-            strcmp(item->string, "kind") == 0)
+        if (strcmp(item->string, "text") == 0 || strcmp(item->string, "id") == 0 ||
+            strcmp(item->string, "version") == 0 || strcmp(item->string, "kind") == 0)
             continue;
         if (strcmp(item->string, "scope") == 0 && cJSON_IsObject(item))
             print_scope(c, item);
         else if (strcmp(item->string, "tags") == 0 && cJSON_IsArray(item))
             print_tags(c, item);
         else
-            print_field(c, item->string, value_text(item, &scratch), PAINT_BOLD);
+            print_field(c, item->string, value_text(item, &scratch), PAINT_PLAIN);
     }
     buffer_free(&scratch);
     if (field_of(record, "text").ptr) {
