@@ -29,9 +29,10 @@ link "libquipu.so.$soversion" lib/libquipu.so
 for file in "$build"/plugins/*.so; do
     put 755 "$file" "lib/quipu/plugins/${file##*/}"
 done
-put 644 host_shim/include/quipu.h include/quipu.h
-for file in $(cd plugin_api && find quipu -name '*.h'); do
-    put 644 "plugin_api/$file" "include/$file"
+for folder in plugin_api host_shim/include; do
+    for file in $(cd $folder && find . -name '*.h' | sed 's|^\./||'); do
+        put 644 "$folder/$file" "include/$file"
+    done
 done
 sed -e "s|@PREFIX@|$prefix|" -e "s|@VERSION@|$version|" packaging/quipu.pc.in >"$build/quipu.pc" || exit 1
 put 644 "$build/quipu.pc" lib/pkgconfig/quipu.pc

@@ -27,7 +27,7 @@ function check_includes(path,    line, number, name) {
             name = substr(line, RSTART + 1, RLENGTH - 2)
             if (!exists(folder(path) "/" name))
                 complain(path, number, "includes \"" name "\", which is not beside it")
-        } else if (line !~ /<(stdint|stddef)\.h>/ && line !~ /<quipu\/[a-z_\/]+\.h>/)
+        } else if (line !~ /<(stdint|stddef)\.h>/ && line !~ /<quipu[a-z_\/]*\.h>/)
             complain(path, number, "includes something else than stdint.h, stddef.h and its siblings: " line)
     }
     close(path)

@@ -13,6 +13,7 @@
 #include <quipu/query.h>
 #include <quipu/record.h>
 #include <quipu.h>
+#include <quipu_validate.h>
 
 struct quipu_open_params anchor_quipu_open_params;
 struct quipu_backend_api anchor_quipu_backend_api;
@@ -61,3 +62,5 @@ struct quipu_write_options anchor_quipu_write_options;
 struct quipu_write anchor_quipu_write;
 struct quipu_lease anchor_quipu_lease;
 struct quipu_plugin_info anchor_quipu_plugin_info;
+struct quipu_validate_options anchor_quipu_validate_options;
+struct quipu_check_result anchor_quipu_check_result;

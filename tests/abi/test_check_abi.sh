@@ -26,7 +26,7 @@ fresh() {
 }
 
 check() { # PARTS
-    sh "$source/scripts/check-abi.sh" -o "$1" "$work/api" "$work/shim" >"$work/out" 2>&1
+    sh "$source/scripts/check-abi.sh" -o "$1" -r "$work/reference" "$work/api" "$work/shim" >"$work/out" 2>&1
 }
 
 # refuses PARTS TEXT: the check fails, and says TEXT
@@ -41,9 +41,19 @@ edit() {
     rm -f "$work/api/quipu/$1.before"
 }
 
+sh "$source/scripts/check-abi.sh" -o rules,tags,layout,anchor >"$work/out" 2>&1
+report $? "the_public_headers_keep_the_rules_and_are_those_of_the_references"
+
+# The cases below are about the checks themselves: their references are of the headers as they are.
 fresh
-check rules,tags,layout,anchor
+mkdir "$work/reference"
+FORCE=1 sh "$source/scripts/check-abi.sh" -u -r "$work/reference" "$work/api" "$work/shim" >"$work/out" 2>&1 &&
+    check rules,tags,layout,anchor
 report $? "untouched_headers_pass"
+
+! sh "$source/scripts/check-abi.sh" -u -r "$work/reference" "$work/api" "$work/shim" >"$work/out" 2>&1 &&
+    grep -q "raise QUIPU_ABI_VERSION" "$work/out"
+report $? "references_are_not_written_anew_under_the_same_version"
 
 insert='/^typedef struct quipu_receipt {/,/^}/s/^    uint64_t changed;/    uint64_t inserted;\n&/'
 fresh
