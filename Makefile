@@ -90,7 +90,7 @@ $(B)/libquipu.so: $(CORE_OBJ) $(LIBSDK) $(LIBBASE)
 	$(Q)$(CC) $(LDFLAGS) $(SHARED) -Wl,-soname,libquipu.so.$(SOVERSION) -o $@ $^ $(SDK_LIBS) $(BASE_LIBS) -ldl
 	@ln -sf libquipu.so $(B)/libquipu.so.$(SOVERSION)
 
-# The program holds the core itself: one file to copy, and the validator sees the loader from inside.
+# The program holds the core itself: one file to copy.
 $(B)/quipu: $(CLI_OBJ) $(LIBCORE) $(LIBSDK) $(LIBBASE)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ $(SDK_LIBS) $(BASE_LIBS) -ldl
