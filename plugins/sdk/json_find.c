@@ -17,13 +17,21 @@ static void advance(quipu_str *s, size_t count)
     s->len -= count;
 }
 
-/* Bytes of the string at the beginning of `s`, quotes included; 0 where it does not end. */
+/* Bytes of the string at the beginning of `s`, quotes included; 0 where it does not end. A quote ends it unless an odd
+ * number of backslashes stands before it. */
 static size_t string_len(const char *s, size_t len)
 {
-    size_t at = 1;
-    while (at < len && s[at] != '"')
-        at += s[at] == '\\' ? 2 : 1;
-    return at < len ? at + 1 : 0;
+    const char *quote = s;
+    size_t slashes;
+    do {
+        quote++;
+        quote = memchr(quote, '"', len - (size_t)(quote - s));
+        if (!quote)
+            return 0;
+        for (slashes = 0; quote[-1 - (ptrdiff_t)slashes] == '\\';)
+            slashes++;
+    } while (slashes % 2 == 1);
+    return (size_t)(quote - s) + 1;
 }
 
 /* Bytes of the list or object at the beginning of `s`; 0 where it does not end. */

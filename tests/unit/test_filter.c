@@ -251,6 +251,15 @@ static void dates_cover_their_day(void **state)
     ALL_MATCH(cases);
 }
 
+static void a_day_ends_with_its_last_microsecond(void **state)
+{
+    (void)state;
+    static const char last[] = "{\"id\":\"a\",\"created_at\":\"2024-05-01T23:59:59.999999Z\"}";
+    assert_int_equal(match_text(NULL, "{\"created_at\":{\"lte\":\"2024-05-01\"}}", last, 0), 1);
+    assert_int_equal(match_text(NULL, "{\"created_at\":\"2024-05-01\"}", last, 0), 1);
+    assert_int_equal(match_text(NULL, "{\"created_at\":{\"gt\":\"2024-05-01\"}}", last, 0), 0);
+}
+
 static void a_scope_field_that_is_given_must_be_equal(void **state)
 {
     (void)state;
@@ -523,6 +532,9 @@ static void foreign_shapes_are_checked(void **state)
     refused(&x);
     fresh(&x)->nodes[1].children = 1;
     refused(&x);
+    fresh(&x)->nodes[0].children = 1; /* the shape adds up, but a leaf has a child */
+    x.nodes[1].children = 1;
+    refused(&x);
     fresh(&x)->nodes[0].op = 0;
     refused(&x);
     fresh(&x)->nodes[0].op = 15;
@@ -660,6 +672,7 @@ int main(void)
         cmocka_unit_test(lists_are_searched_for_an_element),
         cmocka_unit_test(and_or_not_nest_freely),
         cmocka_unit_test(dates_cover_their_day),
+        cmocka_unit_test(a_day_ends_with_its_last_microsecond),
         cmocka_unit_test(a_scope_field_that_is_given_must_be_equal),
         cmocka_unit_test(expired_records_are_hidden_unless_asked_for),
         cmocka_unit_test(bad_filters_are_refused_by_name),

@@ -358,10 +358,12 @@ static void paths_are_found_without_a_tree(void **state)
                   { "a.b", NULL },
                   { "m", "{\"x\":\"}\\\"{\",\"y\":{\"z\":[1,[2],{\"q\":3}]}}" },
                   { "last", "-1.5e3" },
-                  { "e", "\"\"" } };
+                  { "e", "\"\"" },
+                  { "s", "\"\\\\\"" },
+                  { "after", "1" } };
     quipu_str json =
         str_of(" {\"a\" : 1 ,\"m\":{\"x\":\"}\\\"{\",\"y\":{\"z\":[1,[2],{\"q\":3}]}},\"d.e\":{\"f\":true},"
-               "\"q\\\"uote\":5,\"\\u00e9\":6,\"\":7,\"e\":\"\",\"last\":-1.5e3 } ");
+               "\"q\\\"uote\":5,\"\\u00e9\":6,\"\":7,\"e\":\"\",\"s\":\"\\\\\",\"after\":1,\"last\":-1.5e3 } ");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         quipu_str found = json_find(json, str_of(cases[i].path));
         if (!str_same(found, str_of(cases[i].found)))
