@@ -16,7 +16,7 @@ page() { # FILE [COMMAND]
 
 page "$out/man/man1/quipu.1"
 # The overview lists each command at the beginning of a line, indented by two blanks.
-for command in $("$quipu" completion commands 2>/dev/null || "$quipu" help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p'); do
+for command in $("$quipu" help | sed -n 's,^  \([a-z][a-z-]*\)  .*,\1,p'); do
     page "$out/man/man1/quipu-$command.1" "$command"
 done
 "$quipu" completion bash >"$out/bash-completion/completions/quipu" || exit 1
