@@ -68,12 +68,28 @@ static void print_line(void *context, char mark, quipu_str line)
     putchar('\n');
 }
 
+/* A field that came or went, where it fits on a line. */
+static void print_one_sided(const cli *c, const char *path, char mark, quipu_str value)
+{
+    printf("  %s%c%s ", paint_on(c, mark == '-' ? PAINT_BAD : PAINT_GOOD), mark, paint_off(c));
+    print_cell(c, PAINT_BOLD, str_of(path), 12, 0);
+    printf(" ");
+    print_cell(c, mark == '-' ? PAINT_BAD : PAINT_GOOD, value, 0, 0);
+    putchar('\n');
+}
+
 static void print_field_change(void *context, const char *path, const cJSON *before, const cJSON *after)
 {
     const cli *c = context;
     buffer a = { 0 }, b = { 0 };
     quipu_str was = before ? value_text(before, &a) : (quipu_str){ "", 0 };
     quipu_str is = after ? value_text(after, &b) : (quipu_str){ "", 0 };
+    if ((!before || !after) && !memchr(was.ptr, '\n', (size_t)was.len) && !memchr(is.ptr, '\n', (size_t)is.len)) {
+        print_one_sided(c, path, before ? '-' : '+', before ? was : is);
+        buffer_free(&a);
+        buffer_free(&b);
+        return;
+    }
     printf("  ");
     print_cell(c, PAINT_BOLD, str_of(path), 0, 0);
     putchar('\n');

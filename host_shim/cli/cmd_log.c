@@ -50,6 +50,7 @@ static void append_time_member(buffer *out, const char *name, int64_t time)
     buffer_append_char(out, '"');
 }
 
+/* Without the closing brace. */
 static void append_revision(buffer *out, const quipu_revision *r)
 {
     buffer_append_text(out, "{\"revision\":");
@@ -61,7 +62,7 @@ static void append_revision(buffer *out, const quipu_revision *r)
     append_text_member(out, "operation", r->operation);
     append_text_member(out, "subject", r->subject);
     append_text_member(out, "source", r->source);
-    buffer_printf(out, ",\"foreign\":%s}", r->flags & QUIPU_REVISION_FOREIGN ? "true" : "false");
+    buffer_printf(out, ",\"foreign\":%s", r->flags & QUIPU_REVISION_FOREIGN ? "true" : "false");
 }
 
 static void format_time(int64_t time, char out[17])
@@ -87,6 +88,7 @@ static int32_t log_revision(void *context, const quipu_revision *r)
         if (h->count++ > 0)
             buffer_append_char(&h->json, ',');
         append_revision(&h->json, r);
+        buffer_append_char(&h->json, '}');
         return h->json.failed ? QUIPU_E_NO_MEMORY : 0;
     }
     h->count++;
@@ -158,7 +160,6 @@ static int32_t show_header(void *context, const quipu_revision *r)
     buffer time = { 0 };
     snprintf(h->resolved, sizeof h->resolved, "%.*s", (int)r->name.len, r->name.ptr);
     if (h->c->json) {
-        buffer_append_text(&h->json, "{\"revision\":");
         append_revision(&h->json, r);
         buffer_append_text(&h->json, ",\"message\":");
         json_print_string(r->message.ptr ? r->message : r->subject, &h->json);

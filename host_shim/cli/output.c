@@ -222,7 +222,7 @@ void print_text(quipu_str text, const char *indent)
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         if (!stop)
             stop = end;
-        printf("%s%.*s\n", indent, (int)(stop - at), at);
+        printf("%s%.*s\n", stop > at ? indent : "", (int)(stop - at), at);
         at = stop + 1;
     } while (at < end);
     buffer_free(&safe);
