@@ -8,6 +8,8 @@
  * importance head relation tail; scope.*, entity.*, entity_type, entity_id; times created_at updated_at valid_from
  * valid_to expires_at (also timestamp: created_at, expiration_date: expires_at), where a date as upper bound covers its
  * day; metadata.a.b or {"metadata":{...}}; any other key is a metadata key. An unknown operator is INVALID with the field.
+ * null equals null and absent. A date (YYYY-MM-DD) stands for its day in UTC: eq within it, gt after it, lte up to its end.
+ * categories and keys read as lists: their contains is equal. A list or an object as a plain value is INVALID.
  */
 #ifndef SDK_FILTER_H
 #define SDK_FILTER_H
