@@ -35,7 +35,7 @@ GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_PAGER=cat
 GIT_AUTHOR_NAME=Ruth GIT_AUTHOR_EMAIL=ruth@localhost GIT_COMMITTER_NAME=Ruth GIT_COMMITTER_EMAIL=ruth@localhost
 export HOME QUIPU_STORE QUIPU_AUTHOR GIT_CONFIG_GLOBAL GIT_CONFIG_NOSYSTEM GIT_PAGER
 export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
-unset XDG_DATA_HOME GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE || true
+unset XDG_DATA_HOME XDG_CONFIG_HOME GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE || true
 cp "$here/conversation/records.jsonl" conversation.jsonl
 
 quipu() { "$program" "$@"; }
@@ -56,9 +56,9 @@ tell() { # the story: one line an argument
 
 run() { # shows a command and runs it
     printf '%s$ %s%s\n' "$green" "$1" "$off"
-    pause 0.6
+    pause 0.5
     eval "$1"
-    pause 0.8
+    pause 0.7
 }
 
 printf '%sQuipu: memory on cords%s\n' "$bold" "$off"
@@ -68,8 +68,9 @@ tell "Ines has a bakery and must move it. From January to September she, Tomas a
 run 'quipu import conversation.jsonl'
 
 tell "Months later somebody asks."
-run 'quipu search "What is Tomas allergic to?" --user bakery -k 3'
-run 'quipu search "Why did Ines stop drinking coffee?" --user bakery -k 3'
+run 'quipu search "Is Tomas allergic to hazelnuts or walnuts?" --user bakery -k 2'
+run 'quipu search "How did Tomas hurt his knee?" --user bakery -k 1'
+run 'quipu search "When does Ruth start at the day clinic?" --user bakery -k 1'
 
 tell "The assistant draws a conclusion and keeps it as a memory of its own..."
 run 'quipu add "Moving day is Tuesday the 20th of May." --id moving-day --user bakery --tag move'
@@ -80,7 +81,7 @@ run 'quipu update moving-day "Moving day is Tuesday the 27th of May."'
 tell "Who changed what, and when? The store is a plain git repository. Ask git:"
 run 'git -C bakery log --format="%h  %an  %s"'
 run 'git -C bakery show --stat --format="%s" HEAD'
-run 'git -C bakery diff -U0 HEAD~1 HEAD | tail -n 6'
+run 'git -C bakery diff -U0 HEAD~1 HEAD | tail -n 4'
 
 tell "What did we know before that? Any earlier state can be read and searched:"
 run 'quipu search "moving day" --user bakery -k 1 --as-of HEAD~1'

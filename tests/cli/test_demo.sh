@@ -30,7 +30,7 @@ report $? "the_demo_ends_with_status_0"
 ! grep -q "$(printf '\033')" "$work/out"
 report $? "the_demo_prints_no_colour_codes_into_a_pipe"
 
-says '^\$ quipu import ' '423' "It's walnuts" '^\$ quipu search "Why did Ines' 'My heart was racing'
+says '^\$ quipu import ' '423' "It's walnuts" 'I hurt my knee on Sunday' 'from the first of July'
 report $? "the_demo_imports_a_conversation_and_finds_the_answers"
 
 says '^\$ git -C bakery log' 'assistant  update: ' 'assistant  add: ' 'records/' '^-.*20th of May' '^\+.*27th of May'

@@ -71,7 +71,7 @@ for page in $pages; do
     }
     rm -rf "$work/home" "$work/bin"
 done
-[ $bad -eq 0 ] && [ $ran -ge 2 ]
+[ $bad -eq 0 ] && [ $ran -ge 4 ]
 report $? "the_commands_of_the_documentation_run"
 
 : >"$work/out"
