@@ -29,7 +29,7 @@ CSTD    := -std=c11 -D_POSIX_C_SOURCE=200809L -D_XOPEN_SOURCE=700
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 FORTIFY := $(if $(SAN)$(filter -O0 -Og,$(OPT)),-U_FORTIFY_SOURCE,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 HARDEN  := -fstack-protector-strong $(call has_flag,-fstack-clash-protection) $(FORTIFY)
-SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1)
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 $(call has_flag,-Wno-format-truncation) $(call has_flag,-Wno-maybe-uninitialized))
 INCLUDES := -I. -Iplugin_api -Ihost_shim/include -Iplugins
 SYSTEM_INCLUDES := $(shell pkg-config --cflags openblas 2>/dev/null)
 override CFLAGS += $(CSTD) $(OPT) -g $(WARN) $(HARDEN) -fPIC -fvisibility=hidden -pthread $(INCLUDES) $(SYSTEM_INCLUDES) \
@@ -87,7 +87,7 @@ $(B)/lib/%.a:
 
 $(B)/libquipu.so: $(CORE_OBJ) $(LIBSDK) $(LIBBASE)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $(SHARED) -Wl,-soname,libquipu.so.$(SOVERSION) -o $@ $^ $(SDK_LIBS) $(BASE_LIBS) -ldl
+	$(Q)$(CC) $(LDFLAGS) $(SHARED) -Wl,-soname,libquipu.so.$(SOVERSION) -Wl,-z,nodelete -o $@ $^ $(SDK_LIBS) $(BASE_LIBS) -ldl
 	@ln -sf libquipu.so $(B)/libquipu.so.$(SOVERSION)
 
 # The program holds the core itself: one file to copy.
@@ -102,6 +102,7 @@ $(B)/plugins/$(1).so: $(call objects,$(wildcard plugins/$(1)/*.c)) $(if $(filter
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) $$(SHARED) -Wl,--version-script=plugins/sdk/plugin.map -Wl,-z,nodelete -o $$@ $$(filter-out %.map,$$^) \
 		$(if $(filter git,$(1)),$(STORAGE_LIBS)) $(SDK_LIBS) $(BASE_LIBS)
+	@chmod go-w $$@ $$(@D)
 endef
 $(foreach p,$(PLUGINS),$(eval $(call plugin_rule,$(p))))
 
