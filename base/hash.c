@@ -34,8 +34,8 @@ static void digest(const EVP_MD *kind, const void *first, size_t first_len, cons
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     if (!context || EVP_DigestInit_ex(context, kind, NULL) != 1) {
-        /* libcrypto without memory or without its own hash: nothing sound can follow */
-        fputs("quipu: libcrypto cannot compute a hash\n", stderr);
+        /* libcrypto without memory or without its own hash: nothing sound can follow, and this may be within a plugin,
+         * which must not write to the host's standard error */
         abort();
     }
     EVP_DigestUpdate(context, first, first_len);

@@ -32,8 +32,8 @@ static const char config[] = "[core]\n"
                              "[quipu]\n"
                              "\tstore = true\n";
 
-static const char *const folders[] = { "objects", "objects/info", "objects/pack", "refs", "refs/heads", "refs/tags",
-                                       "info" };
+static const char *const folders[] = { "objects",    "objects/info", "objects/pack", "refs",
+                                       "refs/heads", "refs/tags",    "info" };
 
 static int32_t path_in(const char *path, const char *name, buffer *out, quipu_error *error)
 {

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 enum {
-    PACKS_MOST = 32,           /* more than that are merged */
-    TREE_SIZE_MAX = 64 << 20,  /* bytes of loaded folders kept between transactions */
+    PACKS_MOST = 32,          /* more than that are merged */
+    TREE_SIZE_MAX = 64 << 20, /* bytes of loaded folders kept between transactions */
     LOCK_PAUSE_MIN_NS = 1000000,
     LOCK_PAUSE_MAX_NS = 16000000,
 };
@@ -30,8 +30,9 @@ struct git_store {
     objects *objects;
     git_store_options options;
     int lock_fd;
-    pthread_mutex_t writer; /* one transaction at a time within the process; the file's lock does it between processes */
-    work_tree *tree;        /* of commit tree_of; what it loaded is kept for the next transaction */
+    pthread_mutex_t
+        writer;      /* one transaction at a time within the process; the file's lock does it between processes */
+    work_tree *tree; /* of commit tree_of; what it loaded is kept for the next transaction */
     object_id tree_of;
     int64_t tree_time; /* committer time of tree_of */
 };

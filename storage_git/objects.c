@@ -137,8 +137,8 @@ static int32_t read_failed(objects *o, const object_id *id, int result, quipu_er
     char name[OBJECT_ID_HEX + 1];
     object_id_print(id, name);
     if (descriptors_exhausted(o->folder))
-        return fail(error, QUIPU_E_IO, NULL, "cannot read object %s: no file descriptor is left; raise the limit of open files",
-                    name);
+        return fail(error, QUIPU_E_IO, NULL,
+                    "cannot read object %s: no file descriptor is left; raise the limit of open files", name);
     if (result == GIT_ENOTFOUND)
         return fail(error, QUIPU_E_CORRUPT, NULL, "object %s is missing; run `quipu verify`", name);
     return fail(error, QUIPU_E_CORRUPT, NULL, "object %s cannot be read: %s", name, git_reason());
@@ -189,8 +189,8 @@ int32_t objects_check(objects *o, const object_id *id, quipu_error *error)
         return code;
     git_object_t type = git_odb_object_type(object);
     if (type >= GIT_OBJECT_COMMIT && type <= GIT_OBJECT_TAG)
-        hash_git_object(object_type_name((object_type)type), git_odb_object_data(object),
-                        git_odb_object_size(object), found.bytes);
+        hash_git_object(object_type_name((object_type)type), git_odb_object_data(object), git_odb_object_size(object),
+                        found.bytes);
     if (!object_id_equal(&found, id)) {
         char name[OBJECT_ID_HEX + 1];
         object_id_print(id, name);

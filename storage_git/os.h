@@ -24,7 +24,8 @@ typedef struct os_table {
     int (*link)(const char *from, const char *to);
     int (*unlink)(const char *path);
     int (*mkdir)(const char *path, mode_t mode);
-    int (*lock)(int fd, bool wait); /* an exclusive OFD lock on the whole file; without `wait` EAGAIN where it is held */
+    int (*lock)(int fd,
+                bool wait); /* an exclusive OFD lock on the whole file; without `wait` EAGAIN where it is held */
     int (*unlock)(int fd);
 } os_table;
 

@@ -121,8 +121,8 @@ static int32_t fill_and_rename(const char *lock, int fd, const char *path, const
     return failed < 0 ? fail_errno(error, saved, "cannot sync the folder of %s", path) : QUIPU_OK;
 }
 
-int32_t ref_swap(const char *repository, const char *name, const object_id *expected, const object_id *to,
-                 bool durable, ref_outcome *outcome, quipu_error *error)
+int32_t ref_swap(const char *repository, const char *name, const object_id *expected, const object_id *to, bool durable,
+                 ref_outcome *outcome, quipu_error *error)
 {
     buffer path = { 0 }, lock = { 0 };
     object_id now;
@@ -164,7 +164,8 @@ void ref_clear_stale_lock(const char *repository, const char *name, const object
         buffer_clear(&text);
         code = os_read_file(lock.bytes, REF_MAX, &text, NULL);
     }
-    if (code == QUIPU_OK && text.len <= OBJECT_ID_HEX + 1 && (text.len == 0 || memcmp(text.bytes, digits, text.len) == 0))
+    if (code == QUIPU_OK && text.len <= OBJECT_ID_HEX + 1 &&
+        (text.len == 0 || memcmp(text.bytes, digits, text.len) == 0))
         os->unlink(lock.bytes);
     buffer_free(&lock);
     buffer_free(&text);

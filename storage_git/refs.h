@@ -20,8 +20,8 @@ typedef enum ref_outcome {
 /* Moves the ref from `expected` (none: it must not exist) to `to`, under git's own lock file NAME.lock. Waits up to two seconds
  * for somebody else's lock. *outcome tells what happened also where an error is returned: REF_MOVED with an error means that it is visible
  * but perhaps not durable. Errors: BUSY (the lock file stays; the message names it), IO, FULL. */
-int32_t ref_swap(const char *repository, const char *name, const object_id *expected, const object_id *to,
-                 bool durable, ref_outcome *outcome, quipu_error *error);
+int32_t ref_swap(const char *repository, const char *name, const object_id *expected, const object_id *to, bool durable,
+                 ref_outcome *outcome, quipu_error *error);
 
 /* Removes NAME.lock where a process of ours left it: where it holds the beginning of `intended`, the commit that the
  * process had noted before it made the lock. The caller holds the store's lock. */

@@ -62,8 +62,7 @@ void tree_entry_put(buffer *tree, const char *name, size_t len, bool folder, con
     bool damaged = false;
     size_t offset = 0, at = 0;
     tree_entry_remove(tree, name, len);
-    while (tree_next(tree, &offset, &e, &damaged) &&
-           tree_order(e.name, e.name_len, e.folder, name, len, folder) < 0)
+    while (tree_next(tree, &offset, &e, &damaged) && tree_order(e.name, e.name_len, e.folder, name, len, folder) < 0)
         at = offset;
     buffer_append_text(&entry, folder ? "40000 " : "100644 ");
     buffer_append(&entry, name, len);

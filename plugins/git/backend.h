@@ -47,11 +47,11 @@ struct quipu_backend {
     bool quote_subjects;
     uint64_t record_max; /* bytes */
     write_queue queue;
-    applied_ids applied; /* under the store's transaction */
-    view *present;       /* of the branch's head; NULL until it is needed */
-    pthread_mutex_t views; /* guards the pointers here, not what they lead to */
+    applied_ids applied;    /* under the store's transaction */
+    view *present;          /* of the branch's head; NULL until it is needed */
+    pthread_mutex_t views;  /* guards the pointers here, not what they lead to */
     view *past[PAST_VIEWS]; /* of commits that were asked for, the latest first */
-    derived *catalogue;  /* NULL: none */
+    derived *catalogue;     /* NULL: none */
 };
 
 /* ---- path.c ---- */
@@ -126,8 +126,7 @@ int32_t git_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn visi
                  const quipu_call *call, quipu_error *error);
 int32_t git_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn visit, void *context,
                    const quipu_call *call, quipu_error *error);
-int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const quipu_call *call,
-                  quipu_error *error);
+int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const quipu_call *call, quipu_error *error);
 extern const quipu_history_api git_history;
 extern const quipu_verify_api git_verify;
 

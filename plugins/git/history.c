@@ -96,8 +96,8 @@ static int32_t history_log(quipu_backend *self, const quipu_log_query *query, qu
     if (code == QUIPU_OK && query->id.ptr)
         code = abi_check_id(query->id, error);
     if (code == QUIPU_OK)
-        code = query->from.ptr ? view_resolve(self, query->from, &from, error)
-                               : git_store_head(self->store, &from, error);
+        code =
+            query->from.ptr ? view_resolve(self, query->from, &from, error) : git_store_head(self->store, &from, error);
     if (code == QUIPU_OK && query->id.ptr) {
         record_path(query->id, &path);
         if (path.failed)

@@ -75,17 +75,35 @@ static void put_subject(const quipu_change_set *set, const quipu_record *told, u
     buffer_append_char(out, '\n');
 }
 
-static void put_scope(const quipu_record *r, buffer *out)
+static quipu_str scope_field(const quipu_record *r, size_t i)
 {
-    const quipu_str values[] = { r->user, r->agent, r->session, r->app };
+    const quipu_str fields[] = { r->user, r->agent, r->session, r->app };
+    return fields[i];
+}
+
+/* A scope field that all records of the set share; absent where they do not. Deletions carry no record: `told` speaks. */
+static quipu_str common_field(const quipu_change_set *set, const quipu_record *told, size_t i)
+{
+    quipu_str common = scope_field(told, i);
+    for (uint64_t j = 0; j < set->changes.count && common.ptr; j++) {
+        const quipu_record *r = QUIPU_AT(quipu_change, &set->changes, j)->record;
+        if (r && !str_same(scope_field(r, i), common))
+            common = (quipu_str){ 0 };
+    }
+    return common;
+}
+
+static void put_scope(const quipu_change_set *set, const quipu_record *told, buffer *out)
+{
     static const char *const names[] = { "user", "agent", "session", "app" };
     bool any = false;
-    for (size_t i = 0; i < 4; i++) {
-        if (!values[i].ptr)
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        quipu_str value = common_field(set, told, i);
+        if (!value.ptr)
             continue;
         buffer_append_text(out, any ? "; " : "Quipu-Scope: ");
         buffer_printf(out, "%s=", names[i]);
-        put_value(values[i], ";", out);
+        put_value(value, ";", out);
         any = true;
     }
     if (any)
@@ -109,7 +127,7 @@ void message_print(const quipu_change_set *set, const quipu_record *told, uint64
         buffer_printf(out, "Quipu-Count: %llu\n", (unsigned long long)changed);
     }
     if (told)
-        put_scope(told, out);
+        put_scope(set, told, out);
     if (set->source.ptr && set->source.len) {
         buffer_append_text(out, "Quipu-Source: ");
         put_value(set->source, "", out);

@@ -16,7 +16,8 @@ int32_t git_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit,
     if (code == QUIPU_OK)
         code = query_check_get(query, error);
     if (code == QUIPU_OK)
-        code = query->as_of.ptr ? view_resolve(self, query->as_of, &at, error) : git_store_head(self->store, &at, error);
+        code =
+            query->as_of.ptr ? view_resolve(self, query->as_of, &at, error) : git_store_head(self->store, &at, error);
     if (code == QUIPU_OK)
         code = view_record_at(self, &at, query->id, &r, error);
     if (code != QUIPU_OK)
@@ -86,8 +87,7 @@ static quipu_stat words(const char *name, const char *text)
     return (quipu_stat){ .struct_size = sizeof(quipu_stat), .name = str_of(name), .text = str_of(text) };
 }
 
-int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const quipu_call *call,
-                  quipu_error *error)
+int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const quipu_call *call, quipu_error *error)
 {
     view *v;
     object_id head;

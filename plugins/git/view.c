@@ -43,8 +43,7 @@ int32_t record_of_file(const char *path, quipu_str bytes, record **out, quipu_er
     return code;
 }
 
-static int32_t read_file(quipu_backend *self, const object_id *blob, const char *path, record **out,
-                         quipu_error *error)
+static int32_t read_file(quipu_backend *self, const object_id *blob, const char *path, record **out, quipu_error *error)
 {
     buffer bytes = { 0 };
     *out = NULL;

@@ -57,8 +57,8 @@ static int64_t time_of_change_id(const uint8_t id[16])
 
 typedef struct id_walk {
     applied_ids *applied;
-    int64_t until;    /* commits before this time need not be looked at */
-    object_id stop;   /* nor this one and those before it; none: no such */
+    int64_t until;  /* commits before this time need not be looked at */
+    object_id stop; /* nor this one and those before it; none: no such */
     bool failed;
 } id_walk;
 
@@ -125,8 +125,8 @@ static int32_t read_before(git_transaction *t, const char *path, record **out, q
     return code;
 }
 
-static int32_t plan_change(git_transaction *t, const quipu_change *change, uint64_t index, uint64_t record_max,
-                           step *s, quipu_error *error)
+static int32_t plan_change(git_transaction *t, const quipu_change *change, uint64_t index, uint64_t record_max, step *s,
+                           quipu_error *error)
 {
     if (change->op == QUIPU_CHANGE_PUT && change->record->json.len > record_max) {
         int32_t code = fail(error, QUIPU_E_TOO_LARGE, "record_max", "the record takes %llu bytes, and %llu are allowed",
@@ -158,10 +158,9 @@ static int32_t make_commit(quipu_backend *self, git_transaction *t, request *r, 
             continue;
         if (!told)
             told = change->record ? change->record : record_view(steps[i].before);
-        code = change->op == QUIPU_CHANGE_PUT
-                   ? git_transaction_put(t, steps[i].path.bytes, change->record->json.ptr,
-                                         (size_t)change->record->json.len, error)
-                   : git_transaction_delete(t, steps[i].path.bytes, error);
+        code = change->op == QUIPU_CHANGE_PUT ? git_transaction_put(t, steps[i].path.bytes, change->record->json.ptr,
+                                                                    (size_t)change->record->json.len, error)
+                                              : git_transaction_delete(t, steps[i].path.bytes, error);
     }
     if (code == QUIPU_OK) {
         message_print(set, told, r->changed, self->quote_subjects, &message);
@@ -186,8 +185,8 @@ static int32_t stage(quipu_backend *self, git_transaction *t, request *r, bool *
     r->changed = 0;
     memset(&r->revision, 0, sizeof r->revision);
     if (!steps || !recent_ids_reserve(&self->applied.ids))
-        code = fail(&r->error, QUIPU_E_NO_MEMORY, NULL, "no memory for a set of %llu changes",
-                    (unsigned long long)count);
+        code =
+            fail(&r->error, QUIPU_E_NO_MEMORY, NULL, "no memory for a set of %llu changes", (unsigned long long)count);
     if (code == QUIPU_OK && recent_ids_has(&self->applied.ids, r->set->change_id)) {
         r->flags = QUIPU_RECEIPT_DUPLICATE;
         goto done;
