@@ -8,3 +8,5 @@ examples: $(EXAMPLES)
 $(B)/examples/plugins/tiny_backend.so: $(B)/obj/examples/tiny_backend.o $(LIBSDK) $(LIBBASE)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(SHARED) -Wl,--version-script=plugins/sdk/plugin.map -Wl,-z,nodelete -o $@ $^ $(SDK_LIBS) $(BASE_LIBS)
+
+-include tests/mutants/validate.mk

@@ -45,7 +45,8 @@ static int32_t tiny_open(quipu_backend *self, const quipu_open_params *params, c
     if (code != QUIPU_OK || (code = abi_check_call(call, error)) != QUIPU_OK)
         return code;
     if (params->config.len > 0 && !QUIPU_IS(&params->config, "{}"))
-        return fail(error, QUIPU_E_INVALID, "config", "this backend has no settings");
+        return fail(error, QUIPU_E_INVALID, "config", "this backend has no settings, so it cannot take %.*s",
+                    (int)params->config.len, params->config.ptr);
     if (params->flags & QUIPU_OPEN_NO_CREATE)
         return fail(error, QUIPU_E_NOT_FOUND, "path", "this backend keeps nothing, so there is never a store to find");
     self->flags = params->flags;

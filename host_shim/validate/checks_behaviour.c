@@ -257,7 +257,7 @@ void check_search_k(probe *p)
     probe_fill(p, 30);
     for (unsigned i = 0; i < 4; i++) {
         char id[8];
-        snprintf(id, sizeof id, "m%u", i);
+        snprintf(id, sizeof id, "z%u", i); /* last among equals */
         probe_store(p, id, "mine", "there is one apple somewhere in this much longer text about other things", "");
     }
     for (uint64_t k = 1; k <= 6; k++) {

@@ -544,7 +544,7 @@ void check_config(probe *p)
     int32_t code = probe_try_open(p, self, "config", 0, str_of("{\"no_such_setting_zzz\":1}"), &error);
     probe_want(p, code, QUIPU_E_INVALID, &error, "open with an unknown setting");
     if (!strstr(error.field, "no_such_setting_zzz") && !strstr(error.message, "no_such_setting_zzz"))
-        probe_warn(p, "the refusal of an unknown setting does not name it");
+        probe_fail(p, "the refusal of an unknown setting does not name it");
     probe_want(p, probe_try_open(p, self, "config", 0, str_of("{"), &error), QUIPU_E_INVALID, &error,
                "open with bad JSON");
     probe_want(p, probe_try_open(p, self, "config", 0, str_of("{}"), &error), QUIPU_OK, &error,
