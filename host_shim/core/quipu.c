@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define STRUCT_MAX 4096u
+#define DEFAULT_BACKEND "git"
 
 const char *quipu_version(void)
 {
@@ -79,6 +80,7 @@ typedef struct opening {
     quipu *q;
     store_settings stored; /* what the store was made with */
     bool has_settings;
+    bool was_empty;                                               /* the folder was not there, or held nothing */
     quipu_str backend, backend_config, embedder, embedder_config; /* what is used; absent: none */
 } opening;
 
@@ -137,7 +139,8 @@ static int32_t choose(opening *o, quipu_error *error)
     if (other)
         return fail(error, QUIPU_E_INVALID, "backend", "the store was made with the backend \"%s\", not \"%.*s\"",
                     stored->backend, given->backend.len > 32 ? 32 : (int)given->backend.len, given->backend.ptr);
-    o->backend = str_present(given->backend) ? given->backend : str_of(stored->backend ? stored->backend : "git");
+    o->backend =
+        str_present(given->backend) ? given->backend : str_of(stored->backend ? stored->backend : DEFAULT_BACKEND);
     o->backend_config = str_present(given->backend_config) ? given->backend_config : str_of(stored->backend_config);
     o->embedder = str_present(given->embedder) ? given->embedder : str_of(stored->embedder);
     o->embedder_config = given->embedder_config;
@@ -236,18 +239,22 @@ static int32_t open_backend(opening *o, quipu_error *error)
     return code == QUIPU_OK ? slot_publish(&q->slot, api, q->self, 0, NULL, error) : code;
 }
 
-/* The first open of a store leaves behind what it was made with. A store that cannot be written is still of use. */
+/* The first open of a store leaves behind what it was made with. A store that cannot be written is still of use. A folder that
+ * held something, but no settings, is a store of the default backend (a fresh git clone of one), or none of our business. */
 static void remember(opening *o)
 {
     quipu_error error = { .struct_size = sizeof error };
     store_settings made = { .backend = o->q->name };
-    if (o->has_settings || (o->options->flags & QUIPU_OPEN_READ_ONLY))
+    if (o->has_settings || (o->options->flags & QUIPU_OPEN_READ_ONLY) ||
+        (!o->was_empty && strcmp(o->q->name, DEFAULT_BACKEND) != 0))
         return;
     made.backend_config = str_present(o->backend_config) ? str_dup(o->backend_config) : NULL;
     made.embedder = str_present(o->embedder) ? str_dup(o->embedder) : NULL;
     made.embedder_config = str_present(o->embedder_config) ? str_dup(o->embedder_config) : NULL;
     if (store_settings_write(o->q->path, &made, &error) != QUIPU_OK)
-        host_log(&o->q->host, QUIPU_LOG_WARNING, "store", str_of(error.message));
+        host_log(&o->q->host,
+                 error.code == QUIPU_E_READ_ONLY || error.code == QUIPU_E_DENIED ? QUIPU_LOG_INFO : QUIPU_LOG_WARNING,
+                 "store", str_of(error.message));
     made.backend = NULL; /* the handle's */
     store_settings_free(&made);
 }
@@ -255,9 +262,11 @@ static void remember(opening *o)
 static int32_t run_opening(opening *o, quipu_error *error)
 {
     bool make = !(o->options->flags & (QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_NO_CREATE));
-    int32_t code;
-    if ((code = store_locate(o->options->store, make, &o->q->path, error)) != QUIPU_OK ||
-        (code = store_settings_read(o->q->path, &o->stored, &o->has_settings, error)) != QUIPU_OK ||
+    int32_t code = store_locate(o->options->store, make, &o->q->path, error);
+    if (code != QUIPU_OK)
+        return code;
+    o->was_empty = store_is_empty(o->q->path);
+    if ((code = store_settings_read(o->q->path, &o->stored, &o->has_settings, error)) != QUIPU_OK ||
         (code = choose(o, error)) != QUIPU_OK || (code = keep_texts(o, error)) != QUIPU_OK ||
         (code = open_embedder(o, error)) != QUIPU_OK || (code = open_backend(o, error)) != QUIPU_OK)
         return code;

@@ -5,6 +5,7 @@
 #include "store.h"
 
 #include <base/fail.h>
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
@@ -137,6 +138,18 @@ int32_t store_locate(quipu_str given, bool make, char **out, quipu_error *error)
     buffer_free(&standard);
     buffer_free(&path);
     return code;
+}
+
+bool store_is_empty(const char *store)
+{
+    DIR *dir = opendir(store);
+    bool empty = true;
+    if (!dir)
+        return errno == ENOENT;
+    for (struct dirent *entry; empty && (entry = readdir(dir));)
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    closedir(dir);
+    return empty;
 }
 
 /* ---- the settings ---- */

@@ -27,6 +27,9 @@ typedef struct store_settings {
  * above it are made (0700) where they are not there. Errors: INVALID (field "store"), NOT_FOUND, DENIED, IO, NO_MEMORY. */
 int32_t store_locate(quipu_str given, bool make_parents, char **out, quipu_error *error);
 
+/* True where there is no such folder, or nothing in it. */
+bool store_is_empty(const char *store);
+
 /* Reads the settings; none and *found false where there is no such file. Errors: FORMAT, IO, DENIED, NO_MEMORY. */
 int32_t store_settings_read(const char *store, store_settings *out, bool *found, quipu_error *error);
 /* Writes them, where the store is a folder; elsewhere nothing is done. Errors: IO, FULL, READ_ONLY, DENIED. */

@@ -357,6 +357,19 @@ static void reading_only_leaves_no_settings_behind(void **state)
     assert_int_not_equal(stat(path, &s), 0);
 }
 
+static void a_folder_full_of_something_else_gets_no_settings(void **state)
+{
+    struct stat s;
+    char store[512], path[600];
+    (void)state;
+    snprintf(store, sizeof store, "%s", store_folder("home"));
+    snprintf(path, sizeof path, "%s/diary", store);
+    assert_int_equal(mkdir(path, 0700), 0);
+    quipu_close(open_null("good", store, NULL), NULL);
+    snprintf(path, sizeof path, "%s/quipu-store.json", store);
+    assert_int_not_equal(stat(path, &s), 0);
+}
+
 /* ---- services, init, threads ---- */
 
 static const void *offer_completion(void *context, const quipu_str *id)
@@ -505,6 +518,7 @@ int main(void)
         LOCAL(another_backend_than_the_stores_own_is_refused),
         LOCAL(damaged_or_newer_settings_are_refused),
         LOCAL(reading_only_leaves_no_settings_behind),
+        LOCAL(a_folder_full_of_something_else_gets_no_settings),
         LOCAL(plugins_see_the_promised_services),
         LOCAL(init_runs_once_for_all_handles),
         LOCAL(plugins_hear_that_a_thread_ends),
