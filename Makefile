@@ -152,7 +152,7 @@ RUN_TESTS = env QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) SOURCE=$(CURDI
 test:
 	@sh scripts/setup.sh
 	@$(MAKE) --no-print-directory run-tests
-test-programs: $(TEST_PROGRAMS) $(B)/tests/runner $(MUTANTS) $(if $(T),$(if $(TEST_SH),all $(EXAMPLES)),all $(EXAMPLES))
+test-programs: $(TEST_PROGRAMS) $(B)/tests/runner $(MUTANTS) $(if $(T),$(if $(TEST_SH),all man $(EXAMPLES)),all man $(EXAMPLES))
 run-tests: test-programs
 	$(if $(TEST_C)$(TEST_SH),,@echo "make test: there is no test named $(T)" >&2; exit 2)
 	@$(RUN_TESTS) $(TEST_PROGRAMS) $(TEST_SH)
@@ -204,8 +204,11 @@ $(B)/share/made: $(B)/quipu scripts/make-man.sh
 # ---- installation ----
 
 # scripts/install.sh keeps the list of what is installed, so that uninstall takes back exactly that.
-.PHONY: install uninstall
+.PHONY: install install-built uninstall
 install: all man
+	@$(MAKE) --no-print-directory install-built
+# What is there, without building anything: for the tests, and for root after a build as somebody else.
+install-built:
 	@DESTDIR='$(DESTDIR)' sh scripts/install.sh '$(B)' '$(PREFIX)' '$(VERSION)' '$(SOVERSION)'
 uninstall:
 	@DESTDIR='$(DESTDIR)' sh scripts/install.sh -u '$(B)' '$(PREFIX)' '$(VERSION)' '$(SOVERSION)'
