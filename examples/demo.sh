@@ -81,7 +81,7 @@ run 'quipu update moving-day "Moving day is Tuesday the 27th of May."'
 tell "Who changed what, and when? The store is a plain git repository. Ask git:"
 run 'git -C bakery log --format="%h  %an  %s"'
 run 'git -C bakery show --stat --format="%s" HEAD'
-run 'git -C bakery diff -U0 HEAD~1 HEAD | tail -n 4'
+run 'git -C bakery diff -U0 HEAD~1 HEAD'
 
 tell "What did we know before that? Any earlier state can be read and searched:"
 run 'quipu search "moving day" --user bakery -k 1 --as-of HEAD~1'
