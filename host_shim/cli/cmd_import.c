@@ -49,13 +49,14 @@ static void note_signal(int number)
     ended_by = number;
 }
 
-/* The first signal is noted, so that the batch can be ended; the second one ends the program at once. */
-static void catch_signals(void)
+/* The first signal is noted, so that the batch can be ended; the second one ends the program at once. A signal that the
+ * caller wants ignored stays ignored. */
+static void catch_signal(int number)
 {
-    struct sigaction action = { .sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND };
+    struct sigaction action = { .sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND }, before;
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(number, &action, NULL);
 }
 
 static void empty_batch(import *m)
@@ -250,7 +251,8 @@ static int run_import(import *m)
     uint64_t total = 0;
     if (fstat(m->reader.fd, &about) == 0 && S_ISREG(about.st_mode))
         total = (uint64_t)about.st_size;
-    catch_signals();
+    catch_signal(SIGINT);
+    catch_signal(SIGTERM);
     progress_begin(&m->bar, m->c, "imported", total);
     int status = read_lines(m);
     progress_end(&m->bar);
