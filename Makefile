@@ -5,7 +5,7 @@
 #   make test-valgrind   the unit tests under valgrind
 #   make check-abi       the public headers: language standards, layout, tags, abidiff; make update-abi writes the references anew
 #   make lint            formatting, clang-tidy, cppcheck, dependency rules, shellcheck; make format formats
-#   make bench-slot      what a call through the slot costs
+#   make bench-X         bench/bench_X.c: slot (a call through the slot), adds (durable adds into a git store)
 #   make man             man pages and shell completions, into build/share
 #   make install         PREFIX=/usr/local DESTDIR=; make uninstall takes it back
 #   make setup           installs what is needed to build; test and demo do it themselves
@@ -179,19 +179,25 @@ format:
 
 # ---- demo and benchmark ----
 
-.PHONY: demo demo-run bench-slot
+.PHONY: demo demo-run
 demo:
 	@sh scripts/setup.sh
 	@$(MAKE) --no-print-directory demo-run
 demo-run: all
 	@QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) sh examples/demo.sh
 
-$(B)/bench/bench_slot: $(call objects,bench/bench_slot.c) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
-	@mkdir -p $(@D)
-	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ $(STORAGE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
-bench-slot: $(B)/bench/bench_slot all
-	@BUILD=$(abspath $(B)) $(B)/bench/bench_slot
+# bench/bench_X.c is run by `make bench-X`; N= sets the size, docs/benchmarks.md says more.
+BENCHES := $(patsubst bench/bench_%.c,%,$(wildcard bench/bench_*.c))
+define bench_rule
+.PHONY: bench-$(1)
+$(B)/bench/bench_$(1): $(call objects,bench/bench_$(1).c) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -pie -o $$@ $$^ $$(STORAGE_LIBS) $$(SDK_LIBS) $$(BASE_LIBS) -ldl
+bench-$(1): $(B)/bench/bench_$(1) all
+	@BUILD=$$(abspath $$(B)) $$<
+endef
+$(foreach b,$(BENCHES),$(eval $(call bench_rule,$(b))))
 
 # ---- what the program itself writes: man pages and completions ----
 

@@ -1,7 +1,8 @@
 /*
  * backend.h - the parts of the git backend and how they hang together. DESIGN.md in this folder tells the why.
  *
- *   plugin.c   entry, table, life cycle, settings        write.c    apply: group commit over storage_git
+ *   plugin.c   entry, table, life cycle                  write.c    apply: group commit over storage_git
+ *   settings.c, context.c  configuration; clock and log   format.c   what makes a repository a store
  *   path.c     id <-> path                                view.c     the records of one commit, in RAM, kept up to date
  *   message.c  commit messages and their trailers         catalogue.c  the view on disk, so that opening is quick
  *   read.c     get, scan, search, stats                   history.c, verify.c  the extensions
@@ -84,6 +85,8 @@ void message_read(quipu_str message, message_facts *out);
 
 int32_t git_apply(quipu_backend *self, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
                   quipu_error *error);
+/* ---- format.c ---- */
+
 /* The first commit of a new store: the file that says what it is. */
 int32_t write_format(quipu_backend *self, quipu_error *error);
 /* Refuses a repository that is not a store, or one of a newer format. */
@@ -130,6 +133,10 @@ int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const
 extern const quipu_history_api git_history;
 extern const quipu_verify_api git_verify;
 
+/* ---- settings.c, context.c ---- */
+
+/* Errors: INVALID, with the setting's name as field. */
+int32_t read_settings(quipu_backend *self, quipu_str config, quipu_error *error);
 /* Struct, state and deadline: what is asked of every call on an open store. */
 int32_t check_entry(const quipu_backend *self, const quipu_call *call, quipu_error *error);
 /* Microseconds since 1970, from the host's clock where it has one. */

@@ -1,108 +1,13 @@
-/* plugin.c - the git backend's entry, life cycle and settings. */
+/* plugin.c - the git backend's entry, table and life cycle. */
 #include "backend.h"
 
 #include <base/fail.h>
 #include <quipu/extensions.h>
 #include <quipu/plugin.h>
 #include <sdk/abi_check.h>
-#include <sdk/json.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { CATALOGUE_FORMAT = 1 };
-
-int64_t clock_now(const quipu_host *host)
-{
-    static const quipu_str id = QUIPU_STR_INIT(QUIPU_SERVICE_CLOCK);
-    const quipu_clock_service *clock = host->get_service(host, &id);
-    struct timespec now;
-    if (clock)
-        return clock->now(host);
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-void log_line(const quipu_host *host, uint32_t level, const char *format, ...)
-{
-    static const quipu_str id = QUIPU_STR_INIT(QUIPU_SERVICE_LOG), component = QUIPU_STR_INIT("git");
-    const quipu_log_service *log = host->get_service(host, &id);
-    char text[512];
-    va_list arguments;
-    if (!log)
-        return;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    quipu_str message = str_of(text);
-    log->write(host, level, &component, &message);
-}
-
-int32_t check_entry(const quipu_backend *self, const quipu_call *call, quipu_error *error)
-{
-    if (!self->store)
-        return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
-    return abi_check_call(call, error);
-}
-
-/* ---- settings ---- */
-
-static int32_t take_bool(const cJSON *item, bool *out, quipu_error *error)
-{
-    if (!cJSON_IsBool(item))
-        return fail(error, QUIPU_E_INVALID, item->string, "the setting \"%s\" must be true or false", item->string);
-    *out = cJSON_IsTrue(item);
-    return QUIPU_OK;
-}
-
-static int32_t take_durability(const cJSON *item, bool *durable, quipu_error *error)
-{
-    const char *value = cJSON_GetStringValue(item);
-    if (!value || (strcmp(value, "full") != 0 && strcmp(value, "relaxed") != 0))
-        return fail(error, QUIPU_E_INVALID, "durability", "the setting \"durability\" must be \"full\" or \"relaxed\"");
-    *durable = strcmp(value, "full") == 0;
-    return QUIPU_OK;
-}
-
-static int32_t take_size(const cJSON *item, uint64_t *out, quipu_error *error)
-{
-    int64_t value;
-    if (!json_is_int(item, &value) || value < 1024 || value > 64 << 20)
-        return fail(error, QUIPU_E_INVALID, item->string,
-                    "the setting \"%s\" must be a number of bytes from 1024 to 67108864", item->string);
-    *out = (uint64_t)value;
-    return QUIPU_OK;
-}
-
-static int32_t take_setting(quipu_backend *self, const cJSON *item, quipu_error *error)
-{
-    if (strcmp(item->string, "durability") == 0)
-        return take_durability(item, &self->durable, error);
-    if (strcmp(item->string, "quote_subjects") == 0)
-        return take_bool(item, &self->quote_subjects, error);
-    if (strcmp(item->string, "record_max") == 0)
-        return take_size(item, &self->record_max, error);
-    return fail(error, QUIPU_E_INVALID, item->string,
-                "the backend \"git\" has no setting \"%s\"; it has durability, quote_subjects and record_max",
-                item->string);
-}
-
-static int32_t read_settings(quipu_backend *self, quipu_str config, quipu_error *error)
-{
-    cJSON *tree = NULL;
-    self->durable = self->quote_subjects = true;
-    self->record_max = QUIPU_RECORD_MAX;
-    if (!config.ptr || config.len == 0)
-        return QUIPU_OK;
-    int32_t code = json_parse(config, &tree, error);
-    if (code == QUIPU_OK && !cJSON_IsObject(tree))
-        code = fail(error, QUIPU_E_INVALID, "config", "the configuration must be a JSON object");
-    for (const cJSON *item = code == QUIPU_OK ? tree->child : NULL; item && code == QUIPU_OK; item = item->next)
-        code = take_setting(self, item, error);
-    cJSON_Delete(tree);
-    return code;
-}
 
 /* ---- life cycle ---- */
 

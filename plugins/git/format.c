@@ -1,0 +1,76 @@
+/* format.c - what makes a repository a store: the file quipu.json, which is its first commit. */
+#include "backend.h"
+
+#include <base/fail.h>
+#include <sdk/json.h>
+
+int32_t write_format(quipu_backend *self, quipu_error *error)
+{
+    static const char text[] = "{\n  \"format\": 1,\n  \"layout\": \"records/x/y/z/w\"\n}\n";
+    git_transaction *t;
+    object_id revision;
+    bool lost = false;
+    int32_t code = git_begin(self->store, NULL, &t, error);
+    if (code != QUIPU_OK)
+        return code;
+    if (!object_id_is_none(git_transaction_head(t))) {
+        git_abort(t); /* another process was faster */
+        return check_format(self, error);
+    }
+    int64_t now = clock_now(self->host);
+    commit_words words = { .author = str_of("quipu"),
+                           .time = now,
+                           .committed = now,
+                           .message = str_of("init: a store of memories\n\nQuipu-Op: init\n") };
+    code = git_transaction_put(t, FORMAT_FILE, text, sizeof text - 1, error);
+    if (code == QUIPU_OK)
+        code = git_transaction_commit(t, &words, &revision, error);
+    if (code != QUIPU_OK) {
+        git_abort(t);
+        return code;
+    }
+    code = git_publish(t, &lost, error);
+    return code == QUIPU_OK && lost ? check_format(self, error) : code;
+}
+
+static int32_t judge_format(quipu_backend *self, const buffer *text, quipu_error *error)
+{
+    cJSON *tree = NULL;
+    int64_t format = 0;
+    int32_t code = json_parse(str_make(text->bytes, text->len), &tree, NULL);
+    bool sound = code == QUIPU_OK && json_is_int(cJSON_GetObjectItemCaseSensitive(tree, "format"), &format);
+    cJSON_Delete(tree);
+    if (!sound || format < 1)
+        return fail(error, QUIPU_E_FORMAT, "store", "%s: its %s cannot be read; run `git log -- %s` there",
+                    git_store_path(self->store), FORMAT_FILE, FORMAT_FILE);
+    if (format > QUIPU_RECORD_FORMAT)
+        return fail(error, QUIPU_E_FORMAT, "store",
+                    "%s has format %lld, and this version knows formats up to %d; use a newer Quipu",
+                    git_store_path(self->store), (long long)format, QUIPU_RECORD_FORMAT);
+    return QUIPU_OK;
+}
+
+int32_t check_format(quipu_backend *self, quipu_error *error)
+{
+    object_id head, blob = { { 0 } };
+    buffer text = { 0 };
+    commit c;
+    int32_t code = git_store_head(self->store, &head, error);
+    if (code == QUIPU_OK && !object_id_is_none(&head)) {
+        code = commit_read(git_store_objects(self->store), &head, &c, error);
+        if (code == QUIPU_OK) {
+            code = tree_find(git_store_objects(self->store), &c.tree, FORMAT_FILE, &blob, error);
+            commit_free(&c);
+        }
+    }
+    if (code == QUIPU_OK && object_id_is_none(&blob))
+        code = fail(error, QUIPU_E_FORMAT, "store",
+                    "%s is a git repository, but not a Quipu store (it has no %s); choose another folder",
+                    git_store_path(self->store), FORMAT_FILE);
+    if (code == QUIPU_OK)
+        code = objects_read(git_store_objects(self->store), &blob, OBJECT_BLOB, &text, error);
+    if (code == QUIPU_OK)
+        code = judge_format(self, &text, error);
+    buffer_free(&text);
+    return code;
+}
