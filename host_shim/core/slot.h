@@ -38,25 +38,29 @@ extern _Thread_local uint32_t slot_stripe_index __attribute__((tls_model("initia
 /* Gives the calling thread its stripe. */
 uint32_t slot_choose_stripe(void);
 
-/* The generation that the caller is now inside of, or NULL where the slot is shut. *inside goes to slot_leave. */
+/* Counts the caller in, where `g` is still what calls enter; *inside goes to slot_leave. Else false, and nothing is counted. */
+static inline bool slot_try(slot *s, slot_generation *g, uint32_t stripe, atomic_uint_fast64_t **inside)
+{
+    atomic_uint_fast64_t *count = &g->stripes[stripe].inside;
+    atomic_fetch_add(count, 1); /* in one order with the exchange in slot_publish */
+    if (__builtin_expect(atomic_load(&s->current) == g, 1)) {
+        *inside = count;
+        return true;
+    }
+    atomic_fetch_sub_explicit(count, 1, memory_order_release);
+    return false;
+}
+
+/* The generation that the caller is now inside of, or NULL where the slot is shut. */
 static inline const slot_generation *slot_enter(slot *s, atomic_uint_fast64_t **inside)
 {
     uint32_t stripe = slot_stripe_index;
     if (__builtin_expect(stripe == 0, 0))
         stripe = slot_choose_stripe();
     slot_generation *g = atomic_load_explicit(&s->current, memory_order_acquire);
-    while (g) {
-        atomic_uint_fast64_t *count = &g->stripes[stripe - 1].inside;
-        atomic_fetch_add(count, 1); /* in one order with the exchange in slot_publish */
-        slot_generation *now = atomic_load(&s->current);
-        if (__builtin_expect(now == g, 1)) {
-            *inside = count;
-            return g;
-        }
-        atomic_fetch_sub_explicit(count, 1, memory_order_release);
-        g = now;
-    }
-    return NULL;
+    while (g && !slot_try(s, g, stripe - 1, inside))
+        g = atomic_load_explicit(&s->current, memory_order_acquire);
+    return g;
 }
 
 static inline void slot_leave(atomic_uint_fast64_t *inside)

@@ -18,26 +18,25 @@ static void stamp(uint8_t out[16])
     out[8] = (uint8_t)((out[8] & 0x3f) | 0x80); /* the variant of the RFC */
 }
 
-/* Milliseconds and, in the 12 bits after them, fractions of one (RFC 9562, section 6.2, method 3). */
-static uint64_t next_moment(void)
+/* RFC 9562, section 6.2, method 3: fractions of a millisecond in the place of random bits. */
+uint64_t uuid_moment(_Atomic uint64_t *last, uint64_t ns)
 {
-    static _Atomic uint64_t last;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-    uint64_t moment = ms << 12 | (uint64_t)(now.tv_nsec % 1000000) * 4096 / 1000000;
-    uint64_t before = atomic_load(&last), wanted;
+    uint64_t moment = (ns / 1000000) << 12 | ns % 1000000 * 4096 / 1000000;
+    uint64_t before = atomic_load(last), wanted;
     do
         wanted = moment > before ? moment : before + 1;
-    while (!atomic_compare_exchange_weak(&last, &before, wanted));
+    while (!atomic_compare_exchange_weak(last, &before, wanted));
     return wanted;
 }
 
 int32_t uuid_make(uint8_t out[16], quipu_error *error)
 {
+    static _Atomic uint64_t last;
+    struct timespec now;
     if (getentropy(out + 8, 8) != 0)
         return fail_errno(error, errno, "the system gives no random bytes");
-    uint64_t moment = next_moment(), ms = moment >> 12;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t moment = uuid_moment(&last, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec), ms = moment >> 12;
     for (int i = 0; i < 6; i++)
         out[i] = (uint8_t)(ms >> (40 - 8 * i));
     out[6] = (uint8_t)(moment >> 8 & 0x0f);

@@ -10,6 +10,9 @@
 
 /* Never smaller than the one before in this process, also when the clock goes back. Errors: IO (no randomness). */
 int32_t uuid_make(uint8_t out[16], quipu_error *error);
+/* What goes into the first 60 bits for the time `ns`: milliseconds, and 12 bits of fractions; larger than any before of the same
+ * `last`, which it follows. */
+uint64_t uuid_moment(_Atomic uint64_t *last, uint64_t ns);
 /* The index-th one of a family: the same for the same `seed`, with the seed's time where that is a version 7. */
 void uuid_derive(const uint8_t seed[16], uint64_t index, uint8_t out[16]);
 /* Lower-case text, and a NUL byte. */

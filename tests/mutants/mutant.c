@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t inits, deinits, threads_ended;
+static int64_t inits, deinits, threads_ended, config_length;
 static const quipu_host *init_host;
 
 struct quipu_backend {
@@ -165,6 +165,7 @@ static int32_t null_stats(quipu_backend *self, quipu_stat_fn visit, void *contex
     show(visit, context, "threads_ended", threads_ended);
     show(visit, context, "watch_thread", watch_thread(host));
     show(visit, context, "embed_two", embed_two(host));
+    show(visit, context, "config_length", config_length);
     show(visit, context, "random_works", random_works(host));
     show(visit, context, "now", clock ? clock->now(host) : 0);
     show(visit, context, "monotonic", clock ? clock->monotonic(host) : 0);
@@ -263,7 +264,8 @@ static void ones_destroy(quipu_embedder *self)
 
 static int32_t ones_open(quipu_embedder *self, const quipu_str *config, const quipu_call *call, quipu_error *error)
 {
-    (void)self, (void)config, (void)call, (void)error;
+    (void)self, (void)call, (void)error;
+    config_length = config && config->ptr ? (int64_t)config->len : -1;
     return QUIPU_OK;
 }
 

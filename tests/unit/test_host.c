@@ -305,6 +305,24 @@ static void a_store_remembers_what_it_was_made_with(void **state)
     quipu_close(q, NULL);
 }
 
+static void an_embedders_settings_are_remembered_with_it(void **state)
+{
+    char store[512];
+    quipu *q;
+    (void)state;
+    snprintf(store, sizeof store, "%s", store_folder("embedder"));
+    quipu_options o = options_for(store, "null");
+    o.plugin_path = str_of(only("good"));
+    o.embedder = str_of("ones");
+    o.embedder_config = str_of("{\"seven\": 7}");
+    assert_int_equal(quipu_open(&o, &q, NULL), QUIPU_OK);
+    quipu_close(q, NULL);
+    o.backend = o.embedder = o.embedder_config = (quipu_str){ NULL, 0 };
+    assert_int_equal(quipu_open(&o, &q, NULL), QUIPU_OK);
+    assert_int_equal(figure(q, "config_length"), (int64_t)strlen("{\"seven\":7}"));
+    quipu_close(q, NULL);
+}
+
 static void another_backend_than_the_stores_own_is_refused(void **state)
 {
     char store[512];
@@ -515,6 +533,7 @@ int main(void)
         LOCAL(half_an_extension_is_refused_at_open),
         LOCAL(misbehaviour_of_a_plugin_becomes_an_error),
         LOCAL(a_store_remembers_what_it_was_made_with),
+        LOCAL(an_embedders_settings_are_remembered_with_it),
         LOCAL(another_backend_than_the_stores_own_is_refused),
         LOCAL(damaged_or_newer_settings_are_refused),
         LOCAL(reading_only_leaves_no_settings_behind),

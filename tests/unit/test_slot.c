@@ -86,6 +86,25 @@ static void publishing_waits_for_calls_inside_until_its_deadline(void **state)
     slot_end(&s);
 }
 
+static void a_caller_that_comes_late_is_sent_on(void **state)
+{
+    slot s = { 0 };
+    fake first = { 1 }, second = { 1 };
+    atomic_uint_fast64_t *inside = NULL;
+    slot_generation *seen;
+    (void)state;
+    slot_publish(&s, &api, as_backend(&first), 0, NULL, NULL);
+    seen = atomic_load(&s.current); /* a caller has looked, and sleeps; meanwhile: */
+    slot_publish(&s, &api, as_backend(&second), 0, NULL, NULL);
+    assert_false(slot_try(&s, seen, 3, &inside));
+    assert_null(inside);
+    assert_int_equal(slot_drain(seen, soon(2000000), NULL), QUIPU_OK);
+    assert_true(slot_try(&s, atomic_load(&s.current), 3, &inside));
+    slot_leave(inside);
+    slot_publish(&s, NULL, NULL, 0, NULL, NULL);
+    slot_end(&s);
+}
+
 typedef struct crowd {
     slot s;
     atomic_int stop;
@@ -145,6 +164,7 @@ int main(void)
         cmocka_unit_test(shut_slot_lets_nobody_in),
         cmocka_unit_test(a_caller_gets_what_was_published),
         cmocka_unit_test(publishing_waits_for_calls_inside_until_its_deadline),
+        cmocka_unit_test(a_caller_that_comes_late_is_sent_on),
         cmocka_unit_test(nobody_is_inside_a_backend_that_was_exchanged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -485,14 +485,17 @@ static void filters_are_parsed_for_hosts_that_ask_in_structs(void **state)
 
 static void ids_never_go_back(void **state)
 {
+    _Atomic uint64_t last = 0;
     uint8_t before[16], next[16];
     (void)state;
-    assert_int_equal(uuid_make(before, NULL), QUIPU_OK);
-    for (int i = 0; i < 10000; i++) {
-        uuid_make(next, NULL);
-        assert_true(memcmp(before, next, 8) < 0);
-        memcpy(before, next, sizeof next);
-    }
+    uint64_t first = uuid_moment(&last, 5000000000);
+    assert_int_equal(first, 5000u << 12);
+    assert_int_equal(uuid_moment(&last, 5000000000), first + 1); /* the clock stands still */
+    assert_int_equal(uuid_moment(&last, 4000000000), first + 2); /* and goes back */
+    assert_int_equal(uuid_moment(&last, 5000500000), first + 2048);
+    uuid_make(before, NULL);
+    uuid_make(next, NULL);
+    assert_true(memcmp(before, next, 8) < 0);
 }
 
 #define LOCAL(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
