@@ -102,7 +102,8 @@ run 'git -C bakery fsck --strict && echo "fsck: clean"'
 
 tell "Now you:"
 cat <<END
-  $dim# a store of your own$off
+  $dim# the program, and a store of your own$off
+  export PATH="$(dirname "$program"):\$PATH"
   export QUIPU_STORE=~/my-memory
   quipu add "I like my meetings after lunch." --user me
   quipu search "meetings" --user me
