@@ -17,15 +17,18 @@
 
 enum { SUBJECT_MAX = 60, IDS_MAX = 16 };
 
-/* Appends up to `most` bytes on one line: runs of blanks and control characters become one blank; cut at a character. */
+/* Appends up to `most` bytes on one line: runs of blanks and control characters (the C1 ones as well: a
+ * terminal obeys U+009B as it does ESC [) become one blank; cut at a character. */
 static void put_line(quipu_str text, size_t most, buffer *out)
 {
     size_t begin = out->len;
     bool gap = false;
     for (uint64_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
-        if (c <= ' ' || c == 0x7f) {
+        bool c1 = c == 0xc2 && i + 1 < text.len && (unsigned char)text.ptr[i + 1] < 0xa0; /* U+0080 to U+009F */
+        if (c <= ' ' || c == 0x7f || c1) {
             gap = out->len > begin;
+            i += c1;
             continue;
         }
         size_t len = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
