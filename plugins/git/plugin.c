@@ -71,6 +71,25 @@ static void open_catalogue(quipu_backend *self)
     }
 }
 
+/* What is there already must be a store that this version knows before anything in it is touched: opening for writing
+ * makes files, clears what the killed left, and merges packs. */
+static int32_t look_first(quipu_backend *self, const char *path, quipu_error *error)
+{
+    static const git_store_options look = { .read_only = true };
+    quipu_error why = { .struct_size = sizeof why };
+    bool unfinished = false;
+    int32_t code = git_store_open(path, &look, &self->store, &unfinished, &why);
+    if (code == QUIPU_E_NOT_FOUND)
+        return QUIPU_OK; /* it is still to be made */
+    if (code == QUIPU_OK && !unfinished)
+        code = check_format(self, &why);
+    git_store_close(self->store);
+    self->store = NULL;
+    if (code != QUIPU_OK && error && error->struct_size >= sizeof why)
+        *error = why;
+    return code;
+}
+
 static int32_t git_open(quipu_backend *self, const quipu_open_params *params, const quipu_call *call,
                         quipu_error *error)
 {
@@ -85,6 +104,8 @@ static int32_t git_open(quipu_backend *self, const quipu_open_params *params, co
     char *path = code == QUIPU_OK ? str_dup(params->path) : NULL;
     if (code == QUIPU_OK && !path)
         code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open the store");
+    if (code == QUIPU_OK && !(params->flags & QUIPU_OPEN_READ_ONLY))
+        code = look_first(self, path, error);
     if (code == QUIPU_OK) {
         self->flags = params->flags;
         recent_ids_begin(&self->applied.ids, (uint64_t)clock_now(self->host) ^ (uint64_t)(uintptr_t)self);
