@@ -80,8 +80,7 @@ wrong_backend() {
 check a_store_is_not_opened_with_another_backend wrong_backend
 
 damaged_settings() {
-    ok add x --id r && find store -maxdepth 1 -name '*.json' >settings && [ -s settings ] || return 0
-    place=$(head -n 1 settings) && cp "$place" kept && echo '{' >"$place" && run list && complains 3 && cat kept >"$place" && ok get r
+    ok add x --id r && find store -maxdepth 1 -name '*.json' >settings && place=$(head -n 1 settings) && [ -n "$place" ] && cp "$place" kept && echo '{' >"$place" && run list && complains 3 && cat kept >"$place" && ok get r
 }
 check damaged_settings_are_an_error_and_no_loss damaged_settings
 

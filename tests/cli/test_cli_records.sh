@@ -138,8 +138,8 @@ check the_author_is_the_variable_else_the_agent_else_the_user author
 
 private_files() {
     umask 022
-    ok add secret && [ -z "$(find store -type f -perm /077)" ] || { find store -type f -perm /077 && false; }
-    ok export all.jsonl && [ -z "$(find all.jsonl -perm /077)" ]
+    ok add secret && [ -d store ] && [ -z "$(find store -type f -perm /077)" ] || { find store -type f -perm /077 && false; }
+    ok export all.jsonl && [ -s all.jsonl ] && [ -z "$(find all.jsonl -perm /077)" ]
 }
 check files_are_for_their_owner_only private_files
 
