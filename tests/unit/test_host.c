@@ -280,6 +280,20 @@ static void misbehaviour_of_a_plugin_becomes_an_error(void **state)
     }
 }
 
+static void a_file_that_replaced_a_loaded_one_is_refused(void **state)
+{
+    char command[3000];
+    quipu_error error;
+    (void)state;
+    quipu_close(open_null("replaceable", store_path("replaced"), NULL), NULL);
+    snprintf(command, sizeof command, "cd '%s' && cp replaceable.so new && mv new replaceable.so", only("replaceable"));
+    assert_int_equal(system(command), 0);
+    quipu_options o = options_for(store_path("replaced"), "null");
+    o.plugin_path = str_of(only("replaceable"));
+    assert_int_equal(open_fails(&o, &error), QUIPU_E_NOT_FOUND);
+    assert_non_null(strstr(logged, "was replaced after this process had loaded it"));
+}
+
 /* ---- settings ---- */
 
 static void a_store_remembers_what_it_was_made_with(void **state)
@@ -532,6 +546,7 @@ int main(void)
         LOCAL(every_fault_of_a_refused_plugin_is_logged),
         LOCAL(half_an_extension_is_refused_at_open),
         LOCAL(misbehaviour_of_a_plugin_becomes_an_error),
+        LOCAL(a_file_that_replaced_a_loaded_one_is_refused),
         LOCAL(a_store_remembers_what_it_was_made_with),
         LOCAL(an_embedders_settings_are_remembered_with_it),
         LOCAL(another_backend_than_the_stores_own_is_refused),
