@@ -33,7 +33,7 @@ struct derived_snapshot {
 struct derived {
     char *folder;
     uint32_t format;
-    pthread_mutex_t lock; /* guards `newest` */
+    pthread_mutex_t lock;     /* guards `newest` */
     derived_snapshot *newest; /* keeps its mappings for the next reader; or NULL */
 };
 

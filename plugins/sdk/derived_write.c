@@ -28,8 +28,9 @@ static int32_t take_lock(derived *d, int *fd, quipu_error *error)
     if (*fd < 0) {
         rc = fail_errno(error, errno, "cannot open the lock %s", path);
     } else if (os->lock(*fd, false) != 0) {
-        rc = errno == EAGAIN || errno == EACCES ? fail(error, QUIPU_E_BUSY, NULL, "somebody else is changing this index")
-                                                : fail_errno(error, errno, "cannot lock %s", path);
+        rc = errno == EAGAIN || errno == EACCES
+                 ? fail(error, QUIPU_E_BUSY, NULL, "somebody else is changing this index")
+                 : fail_errno(error, errno, "cannot lock %s", path);
         os->close(*fd);
     }
     free(path);

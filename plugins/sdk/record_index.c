@@ -262,8 +262,8 @@ static int32_t refuse_as_of(quipu_str as_of, quipu_error *error)
     return str_present(as_of) ? fail(error, QUIPU_E_UNSUPPORTED, "as_of", "this backend keeps no history") : QUIPU_OK;
 }
 
-int32_t record_index_get(record_index *ix, const quipu_get *q, quipu_hit_fn visit, void *context, const quipu_call *call,
-                         quipu_error *error)
+int32_t record_index_get(record_index *ix, const quipu_get *q, quipu_hit_fn visit, void *context,
+                         const quipu_call *call, quipu_error *error)
 {
     int32_t rc = query_check_get(q, error);
     if (rc == QUIPU_OK)

@@ -32,8 +32,8 @@ uint64_t record_index_count(record_index *ix);
 
 /* As the slots of the same name in backend.h. `as_of` must be absent (the backend resolves it to another index). Arguments are
  * checked here: struct sizes, flags, k, order, cursor, filter, UTF-8 of the text, dimension and NaN of a vector. */
-int32_t record_index_get(record_index *ix, const quipu_get *q, quipu_hit_fn visit, void *context, const quipu_call *call,
-                         quipu_error *error);
+int32_t record_index_get(record_index *ix, const quipu_get *q, quipu_hit_fn visit, void *context,
+                         const quipu_call *call, quipu_error *error);
 int32_t record_index_scan(record_index *ix, const quipu_scan *q, quipu_hit_fn visit, void *context,
                           const quipu_call *call, quipu_error *error);
 int32_t record_index_search(record_index *ix, const quipu_search *q, quipu_hit_fn visit, void *context,

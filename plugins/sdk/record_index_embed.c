@@ -2,6 +2,7 @@
 #include "record_index_inner.h"
 
 #include <base/hash.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -22,9 +23,8 @@ static void note_missing(record_index *ix, uint32_t slot)
         return;
     if (ix->missing_count == ix->missing_capacity) {
         size_t capacity = ix->missing_capacity ? ix->missing_capacity * 2 : 64;
-        uint32_t *missing = capacity > 2 * (size_t)ix->slot_count + 128
-                                ? NULL
-                                : realloc(ix->missing, capacity * sizeof *missing);
+        uint32_t *missing =
+            capacity > 2 * (size_t)ix->slot_count + 128 ? NULL : realloc(ix->missing, capacity * sizeof *missing);
         if (!missing) {
             ix->missing_all = true;
             ix->missing_count = 0;
@@ -60,8 +60,7 @@ void index_vectors_put(record_index *ix, uint32_t slot, const record *before)
     uint8_t key[PASSAGES_KEY];
     if (!ix->vectors)
         return;
-    if (before && str_same(record_view(before)->text, record_view(r)->text) &&
-        ix->slots[slot].passage != PASSAGES_NONE)
+    if (before && str_same(record_view(before)->text, record_view(r)->text) && ix->slots[slot].passage != PASSAGES_NONE)
         return;
     index_vectors_drop(ix, slot);
     if (!has_text(r))
@@ -80,6 +79,9 @@ static int32_t begin_model(record_index *ix, const quipu_model *model, quipu_err
     int32_t rc = passages_create(model->id, model->dimension, &fresh, error);
     if (rc != QUIPU_OK)
         return rc;
+    char line[256];
+    snprintf(line, sizeof line, "similarity is computed by %s", vectors_blas_name());
+    index_log(ix, QUIPU_LOG_DEBUG, line);
     passages_free(ix->vectors);
     ix->vectors = fresh;
     for (uint32_t n = 0; n < ix->slot_count; n++)
@@ -197,7 +199,8 @@ static int32_t run_embedder(record_index *ix, const quipu_embed_service *embedde
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for vectors");
     int32_t rc = embedder->embed(ix->host, &texts, purpose, take_vector, b, call, error);
     if (b->bad || (rc == QUIPU_OK && b->given != b->count))
-        return fail(error, QUIPU_E_PLUGIN, NULL, "the embedder %.*s did not answer with one finite vector of %u floats a text",
+        return fail(error, QUIPU_E_PLUGIN, NULL,
+                    "the embedder %.*s did not answer with one finite vector of %u floats a text",
                     (int)(model->id.len < 64 ? model->id.len : 64), model->id.ptr, model->dimension);
     return rc;
 }

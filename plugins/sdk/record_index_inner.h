@@ -66,7 +66,7 @@ struct record_index {
     uint64_t count; /* records */
     str_table by_id;
     order by_name, by_time;
-    lexical *words;   /* or NULL: not built */
+    lexical *words;    /* or NULL: not built */
     passages *vectors; /* or NULL */
     uint32_t *missing; /* slots to be embedded; some may have a passage by now */
     size_t missing_count, missing_capacity;

@@ -50,9 +50,8 @@ void order_put(const record_index *ix, order *o, uint32_t slot)
     if (o->pending_count == o->pending_capacity) {
         /* Writes without a scan between them: from some point on it is cheaper to begin again. */
         size_t capacity = o->pending_capacity ? o->pending_capacity * 2 : 64;
-        order_item *pending = capacity > 2 * (size_t)ix->slot_count + 128
-                                  ? NULL
-                                  : realloc(o->pending, capacity * sizeof *pending);
+        order_item *pending =
+            capacity > 2 * (size_t)ix->slot_count + 128 ? NULL : realloc(o->pending, capacity * sizeof *pending);
         if (!pending) {
             order_free(o);
             return;
@@ -174,7 +173,8 @@ static int32_t parse_cursor(quipu_str cursor, uint32_t order_by, order_item *out
     if (!good)
         return fail(error, QUIPU_E_INVALID, "cursor",
                     "this is not a cursor of this order; pass the cursor of a hit as it was given, or none");
-    *out = (order_item){ .created_at = (int64_t)time, .id = cursor.ptr + head, .id_len = (uint32_t)(cursor.len - head) };
+    *out =
+        (order_item){ .created_at = (int64_t)time, .id = cursor.ptr + head, .id_len = (uint32_t)(cursor.len - head) };
     return QUIPU_OK;
 }
 
@@ -206,8 +206,9 @@ static int32_t collect(record_index *ix, const quipu_scan *q, const order_item *
     if (rc != QUIPU_OK)
         return rc;
     /* Upwards: position i is item i. Downwards: position i is item count - 1 - i. */
-    size_t at = !after ? 0 : down ? o->count - first_after(o->items, 0, o->count, after, true)
-                                  : first_after(o->items, 0, o->count, after, false);
+    size_t at = !after ? 0
+                : down ? o->count - first_after(o->items, 0, o->count, after, true)
+                       : first_after(o->items, 0, o->count, after, false);
     for (size_t steps = 0; at < o->count && (q->limit == 0 || found->count < q->limit); at++, steps++) {
         if (steps % 4096 == 0 && (rc = call_check(call, error)) != QUIPU_OK)
             return rc;

@@ -151,7 +151,8 @@ static bool worse(const search *s, const candidate *a, const candidate *b)
 {
     if (a->score != b->score)
         return a->score < b->score;
-    return str_compare(record_view(s->ix->slots[a->slot].record)->id, record_view(s->ix->slots[b->slot].record)->id) > 0;
+    return str_compare(record_view(s->ix->slots[a->slot].record)->id, record_view(s->ix->slots[b->slot].record)->id) >
+           0;
 }
 
 /* The best candidate stands at the top of the heap; lets the one at `at` sink. */
@@ -266,8 +267,8 @@ static int32_t score_vectors(search *s)
         candidate *c = &s->heap[i];
         if (ix->slots[c->slot].passage != PASSAGES_NONE)
             c->cosine = cosine[passages_row(ix->vectors, ix->slots[c->slot].passage)];
-        c->score = !s->by_words ? c->cosine
-                                : HYBRID_WORDS * (most > 0 ? c->words / most : 0) + HYBRID_COSINE * c->cosine;
+        c->score =
+            !s->by_words ? c->cosine : HYBRID_WORDS * (most > 0 ? c->words / most : 0) + HYBRID_COSINE * c->cosine;
     }
     free(cosine);
     return rc;

@@ -31,9 +31,10 @@ int32_t vectors_check_blas(quipu_error *error)
     cblas_sgemv(CblasRowMajor, CblasNoTrans, 3, 4, 1.0f, matrix, 5, vector, 1, 0.0f, result, 1);
     for (int i = 0; i < 3; i++)
         if (!(fabsf(result[i] - expected[i]) < 1e-5f))
-            return fail(error, QUIPU_E_INTERNAL, NULL,
-                        "the BLAS in this process (%s) multiplies wrongly; another library may stand in OpenBLAS's place",
-                        vectors_blas_name());
+            return fail(
+                error, QUIPU_E_INTERNAL, NULL,
+                "the BLAS in this process (%s) multiplies wrongly; another library may stand in OpenBLAS's place",
+                vectors_blas_name());
     if (result[3] != 7)
         return fail(error, QUIPU_E_INTERNAL, NULL, "the BLAS in this process (%s) writes past its result",
                     vectors_blas_name());

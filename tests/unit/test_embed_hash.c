@@ -22,9 +22,7 @@ static const void *no_service(const quipu_host *host, const quipu_str *id)
     return NULL;
 }
 
-static const quipu_host host = {
-    .struct_size = sizeof host, .abi = QUIPU_ABI_VERSION, .get_service = no_service
-};
+static const quipu_host host = { .struct_size = sizeof host, .abi = QUIPU_ABI_VERSION, .get_service = no_service };
 
 static const quipu_embedder_api *api(void)
 {
@@ -165,9 +163,12 @@ static void bad_settings_are_refused_by_name(void **state)
     (void)state;
     static const struct {
         const char *config, *field;
-    } cases[] = { { "{\"dim\":4}", "dim" },           { "{\"dimension\":15}", "dimension" },
-                  { "{\"dimension\":65537}", "dimension" }, { "{\"dimension\":1.5}", "dimension" },
-                  { "{\"dimension\":\"9\"}", "dimension" }, { "[]", "config" } };
+    } cases[] = { { "{\"dim\":4}", "dim" },
+                  { "{\"dimension\":15}", "dimension" },
+                  { "{\"dimension\":65537}", "dimension" },
+                  { "{\"dimension\":1.5}", "dimension" },
+                  { "{\"dimension\":\"9\"}", "dimension" },
+                  { "[]", "config" } };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         quipu_embedder *e = NULL;
         quipu_error error = { .struct_size = sizeof error };

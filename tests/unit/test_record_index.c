@@ -23,7 +23,7 @@ enum { DIMENSION = 8 };
 
 static atomic_int passages_embedded;
 static int32_t embed_answer; /* what the embedder returns */
-static bool embed_nan, embed_too_few;
+static bool embed_nan, embed_too_few, embed_no_passages;
 static const char *model_id = "letters:8";
 static int64_t clock_now = 1000000;
 
@@ -46,6 +46,8 @@ static int32_t fake_embed(const quipu_host *host, const quipu_array *texts, uint
     (void)error;
     if (embed_answer != QUIPU_OK)
         return embed_answer;
+    if (embed_no_passages && purpose == QUIPU_EMBED_PASSAGE)
+        return QUIPU_E_NETWORK;
     for (uint64_t i = texts->count; i-- > embed_too_few;) {
         quipu_str text = *QUIPU_AT(quipu_str, texts, i);
         float vector[DIMENSION] = { 0 };
@@ -79,9 +81,9 @@ static const void *fake_service(const quipu_host *host, const quipu_str *id)
 }
 
 static char yes;
-static const quipu_host host_plain = {
-    .struct_size = sizeof host_plain, .abi = QUIPU_ABI_VERSION, .get_service = fake_service
-};
+static const quipu_host host_plain = { .struct_size = sizeof host_plain,
+                                       .abi = QUIPU_ABI_VERSION,
+                                       .get_service = fake_service };
 static const quipu_host host_embed = {
     .struct_size = sizeof host_embed, .abi = QUIPU_ABI_VERSION, .data = &yes, .get_service = fake_service
 };
@@ -101,7 +103,7 @@ static int set_up_embed(void **state)
     record_index *ix = NULL;
     passages_embedded = 0;
     embed_answer = QUIPU_OK;
-    embed_nan = embed_too_few = false;
+    embed_nan = embed_too_few = embed_no_passages = false;
     model_id = "letters:8";
     assert_int_equal(record_index_create(&host_embed, &ix, NULL), QUIPU_OK);
     *state = ix;
@@ -135,8 +137,8 @@ typedef struct answer {
     char cursor[600];
     char components[512];
     int count;
-    int stop_after;   /* 0: never */
-    int32_t refuse;   /* answer this */
+    int stop_after; /* 0: never */
+    int32_t refuse; /* answer this */
     double last_score;
     record_index *ix; /* asked again from inside the visit, where given */
 } answer;
@@ -183,8 +185,9 @@ static void expect_scan(record_index *ix, uint32_t order, const char *ids)
 static int32_t ask(record_index *ix, const char *text, uint32_t mode, uint64_t k, const quipu_filter *f, answer *a,
                    quipu_error *error)
 {
-    quipu_search q = { .struct_size = sizeof q, .flags = QUIPU_SEARCH_EXPLAIN, .text = str_of(text), .mode = mode,
-                       .k = k,                  .filter = f };
+    quipu_search q = {
+        .struct_size = sizeof q, .flags = QUIPU_SEARCH_EXPLAIN, .text = str_of(text), .mode = mode, .k = k, .filter = f
+    };
     *a = (answer){ .stop_after = a->stop_after, .refuse = a->refuse, .ix = a->ix };
     return record_index_search(ix, &q, take, a, NULL, error);
 }
@@ -375,8 +378,8 @@ static void bad_queries_name_the_field(void **state)
     REFUSED(q.mode = QUIPU_SEARCH_HYBRID, QUIPU_E_UNSUPPORTED, "mode");
     REFUSED(q.mode = QUIPU_SEARCH_VECTOR, QUIPU_E_UNSUPPORTED, "mode");
     REFUSED((q.vector = nan_vector, q.dimension = 2), QUIPU_E_INVALID, "vector");
-    REFUSED((q.vector = nan_vector, q.dimension = 1, q.text = str_of(NULL), q.mode = QUIPU_SEARCH_LEXICAL), QUIPU_E_INVALID,
-            "text");
+    REFUSED((q.vector = nan_vector, q.dimension = 1, q.text = str_of(NULL), q.mode = QUIPU_SEARCH_LEXICAL),
+            QUIPU_E_INVALID, "text");
 #undef REFUSED
     assert_int_equal(record_index_scan(ix, &scan, take, &a, NULL, &error), QUIPU_E_UNSUPPORTED);
     assert_string_equal(error.field, "as_of");
@@ -423,8 +426,10 @@ static void search_finds_words_best_first_and_ties_by_id(void **state)
 static void speaker_relation_and_metadata_are_searched_too(void **state)
 {
     record_index *ix = *state;
-    put_json(ix, "{\"id\":\"a\",\"text\":\"look\",\"metadata\":{\"caption\":\"a \\\"red\\\" barn\\nin snow\",\"deep\":{\"x\":"
-                 "\"hidden\"},\"list\":[\"hidden\"],\"n\":5,\"z\":\"last\"},\"provenance\":{\"source\":\"hidden\"}}");
+    put_json(
+        ix,
+        "{\"id\":\"a\",\"text\":\"look\",\"metadata\":{\"caption\":\"a \\\"red\\\" barn\\nin snow\",\"deep\":{\"x\":"
+        "\"hidden\"},\"list\":[\"hidden\"],\"n\":5,\"z\":\"last\"},\"provenance\":{\"source\":\"hidden\"}}");
     put_json(ix, "{\"id\":\"b\",\"kind\":\"relation\",\"head\":\"Ann\",\"relation\":\"lives in\",\"tail\":\"Oslo\"}");
     put_json(ix, "{\"id\":\"c\",\"text\":\"hello\",\"actor\":\"Caroline\"}");
     put_json(ix, "{\"id\":\"d\",\"text\":\"  \\\"metadata\\\": {\\n    \\\"a\\\": \\\"decoy\\\"\"}");
@@ -469,7 +474,8 @@ static void expired_records_are_hidden(void **state)
     record_index *ix = *state;
     quipu_filter f = { .struct_size = sizeof f, .flags = QUIPU_FILTER_EXPIRED, .now = QUIPU_TIME_NONE };
     answer a = { .count = 0 };
-    put_json(ix, "{\"id\":\"a\",\"text\":\"fox\",\"expires_at\":\"1970-01-01T00:00:02Z\"}"); /* the clock is at second 1 */
+    put_json(ix,
+             "{\"id\":\"a\",\"text\":\"fox\",\"expires_at\":\"1970-01-01T00:00:02Z\"}"); /* the clock is at second 1 */
     put_json(ix, "{\"id\":\"b\",\"text\":\"fox\",\"expires_at\":\"1970-01-01T00:00:00Z\"}");
     expect_found(ix, "fox", QUIPU_SEARCH_LEXICAL, "a");
     expect_scan(ix, QUIPU_ORDER_ID, "a");
@@ -528,6 +534,8 @@ static void hybrid_weighs_both_and_auto_is_hybrid(void **state)
     assert_true(strncmp(a.ids, "word ", 5) == 0);
     assert_non_null(strstr(a.components, "bm25:fox="));
     assert_non_null(strstr(a.components, "cosine="));
+    assert_int_equal(ask(ix, "fox", QUIPU_SEARCH_HYBRID, 1, NULL, &a, NULL), QUIPU_OK);
+    assert_true(fabs(a.last_score - (0.9 + 0.1 / sqrt(5))) < 1e-6); /* best by words: the whole of their weight */
     assert_int_equal(ask(ix, "ebbed", QUIPU_SEARCH_AUTO, 2, NULL, &a, NULL), QUIPU_OK); /* no word in common */
     assert_true(strncmp(a.ids, "near ", 5) == 0);
     assert_int_equal(ask(ix, "fox", QUIPU_SEARCH_LEXICAL, 2, NULL, &a, NULL), QUIPU_OK);
@@ -592,6 +600,9 @@ static void failing_embedder_is_survived(void **state)
     embed_too_few = true;
     assert_int_equal(ask(ix, "fox", QUIPU_SEARCH_VECTOR, 1, NULL, &a, &error), QUIPU_E_PLUGIN);
     embed_too_few = false;
+    embed_no_passages = true;
+    assert_int_equal(ask(ix, "fox", QUIPU_SEARCH_VECTOR, 1, NULL, &a, &error), QUIPU_E_NETWORK);
+    embed_no_passages = false; /* what failed is tried again */
     expect_found(ix, "bed", QUIPU_SEARCH_VECTOR, "b a");
 }
 

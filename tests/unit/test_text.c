@@ -56,7 +56,10 @@ static void apostrophes_join_and_possessives_go(void **state)
 static void other_alphabets_are_lower_cased(void **state)
 {
     (void)state;
-    expect("\xc3\x89T\xc3\x89 \xc5\x81\xc3\xb3" "d\xc5\xba", "\xc3\xa9t\xc3\xa9|\xc5\x82\xc3\xb3" "d\xc5\xba");
+    expect("\xc3\x89T\xc3\x89 \xc5\x81\xc3\xb3"
+           "d\xc5\xba",
+           "\xc3\xa9t\xc3\xa9|\xc5\x82\xc3\xb3"
+           "d\xc5\xba");
     expect("\xce\x9f\xce\x94\xce\x9f\xce\xa3 \xce\xbf\xce\xb4\xce\xbf\xcf\x82",
            "\xce\xbf\xce\xb4\xce\xbf\xcf\x83|\xce\xbf\xce\xb4\xce\xbf\xcf\x83");
     expect("\xd0\x9c\xd0\x98\xd0\xa0 \xd0\x81\xd0\xb6", "\xd0\xbc\xd0\xb8\xd1\x80|\xd1\x91\xd0\xb6");
@@ -69,21 +72,39 @@ static void unspaced_scripts_become_pairs(void **state)
     expect("\xe6\x9d\xb1\xe4\xba\xac\xe9\x83\xbd", "\xe6\x9d\xb1\xe4\xba\xac|\xe4\xba\xac\xe9\x83\xbd");
     expect("\xe7\x8c\xab ok", "\xe7\x8c\xab|ok");
     expect_len("\xe6\x9d\xb1\xe4\xba\xac", 6, TEXT_STORED, "\xe6\x9d\xb1|\xe6\x9d\xb1\xe4\xba\xac|\xe4\xba\xac");
-    expect("ab\xe6\x9d\xb1\xe4\xba\xac" "cd", "ab|\xe6\x9d\xb1\xe4\xba\xac|cd");
+    expect("ab\xe6\x9d\xb1\xe4\xba\xac"
+           "cd",
+           "ab|\xe6\x9d\xb1\xe4\xba\xac|cd");
 }
 
 static void joiners_are_not_there_and_symbols_separate(void **state)
 {
     (void)state;
-    expect("co\xc2\xad" "op", "coop");
-    expect("a\xe2\x80\x94" "b\xf0\x9f\x8e\x82" "c\xc2\xa0" "d", "a|b|c|d");
+    expect("co\xc2\xad"
+           "op",
+           "coop");
+    expect("a\xe2\x80\x94"
+           "b\xf0\x9f\x8e\x82"
+           "c\xc2\xa0"
+           "d",
+           "a|b|c|d");
 }
 
 static void bytes_that_are_not_utf8_separate_words(void **state)
 {
     (void)state;
-    expect("a\xff" "b\xc3 c\xe2\x80", "a|b|c");
-    expect("a\xc0\xaf" "b\xed\xa0\x80" "c\xf4\x90\x80\x80" "d", "a|b|c|d");
+    expect("a\xff"
+           "b\xc3 c\xe2\x80",
+           "a|b|c");
+    expect("a\xe0\x81\xa1"
+           "b\xf0\x80\x81\xa1"
+           "c",
+           "a|b|c"); /* too many bytes for an "a" */
+    expect("a\xc0\xaf"
+           "b\xed\xa0\x80"
+           "c\xf4\x90\x80\x80"
+           "d",
+           "a|b|c|d");
     expect_len("ab\xe6\x9d", 4, TEXT_STORED, "ab");
     expect_len("don'", 4, TEXT_STORED, "don");
     expect_len("x\xe2\x80", 3, TEXT_STORED, "x");

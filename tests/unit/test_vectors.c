@@ -114,6 +114,12 @@ static void removed_row_is_filled_with_the_last(void **state)
         vector[i] = 2;
         assert_int_equal(vectors_add(v, vector, &row, NULL), QUIPU_OK);
     }
+    float scores[40];
+    for (uint32_t i = 0; i < 40; i += 13) { /* in every block */
+        assert_int_equal(vectors_score(v, vectors_row(v, i), scores, NULL, NULL), QUIPU_OK);
+        for (uint32_t j = 0; j < 40; j++)
+            assert_true(scores[j] == (j == i ? 1 : 0));
+    }
     assert_int_equal(vectors_remove(v, 3), 39);
     assert_true(vectors_row(v, 3)[39] == 1);
     assert_int_equal(vectors_remove(v, 38), VECTORS_NONE);
@@ -193,6 +199,14 @@ static void passages_outlive_their_users_for_a_while(void **state)
             continue;
         make_key(i, key);
         passages_leave(p, passages_find(p, key));
+    }
+    assert_true(vectors_count(passages_vectors(p)) < 8000);
+    for (uint32_t i = 20000; i < 30000; i++) { /* a second time, among those that have moved */
+        float vector[8] = { 0.5f };
+        make_key(i, key);
+        assert_int_equal(passages_add(p, key, vector, &number, NULL), QUIPU_OK);
+        passages_use(p, number);
+        passages_leave(p, number);
     }
     assert_true(vectors_count(passages_vectors(p)) < 8000);
     for (uint32_t i = 0; i < 10000; i += 10) {
