@@ -177,7 +177,8 @@ void pack_clear_stale(const char *folder)
         size_t len = strlen(entry->d_name);
         bool keep = len > 5 && strcmp(entry->d_name + len - 5, ".keep") == 0;
         path_of(folder, entry->d_name, "", &path);
-        if (!path.failed && (begins(entry->d_name, "tmp_quipu_") || (keep && keep_is_ours(path.bytes))))
+        bool unfinished = begins(entry->d_name, "quipu_tmp_") || strstr(entry->d_name, ".idx.tmp-") != NULL;
+        if (!path.failed && (unfinished || (keep && keep_is_ours(path.bytes))))
             os->unlink(path.bytes);
     }
     closedir(dir);

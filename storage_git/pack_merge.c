@@ -187,7 +187,7 @@ static int32_t merge_begin(merge *m, const pack_file *packs, size_t n)
     pack_put_header(header, m->count);
     m->count = 0;
     memset(m->table, 0, (size_t)m->table_size * sizeof *m->table);
-    buffer_printf(&path, "%s/tmp_quipu_merge_%ld.pack", m->folder, (long)getpid());
+    buffer_printf(&path, "%s/quipu_tmp_%ld_merge", m->folder, (long)getpid());
     m->temporary = path.bytes;
     m->hash = sha1_begin();
     if (path.failed || !m->hash)

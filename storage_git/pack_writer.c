@@ -202,13 +202,14 @@ void pack_withdraw(const char *folder, const char *name)
     buffer_free(&path);
 }
 
-/* Writes a file under a name that git takes for rubbish ("tmp_..."), then gives it its own. */
+/* Writes a file under a name that git does not know, then gives it its own. Measured: `git gc --prune=now` removes what
+ * begins with "tmp_", and what ends with ".idx" and has no pack beside it. */
 static int32_t publish_file(const char *folder, const char *name, const char *suffix, const buffer *bytes, bool durable,
                             quipu_error *error)
 {
     buffer temporary = { 0 }, path = { 0 };
     int32_t code = QUIPU_OK;
-    buffer_printf(&temporary, "%s/tmp_quipu_%ld%s", folder, (long)getpid(), suffix);
+    buffer_printf(&temporary, "%s/quipu_tmp_%ld_%s", folder, (long)getpid(), suffix + 1);
     pack_path(folder, name, suffix, &path);
     if (temporary.failed || path.failed) {
         code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to write a pack");
