@@ -35,7 +35,7 @@ static int64_t soon(int64_t ns)
 
 static void shut_slot_lets_nobody_in(void **state)
 {
-    slot s = { 0 };
+    slot s = { .all = NULL };
     atomic_uint_fast64_t *inside;
     (void)state;
     assert_null(slot_enter(&s, &inside));
@@ -46,7 +46,7 @@ static void shut_slot_lets_nobody_in(void **state)
 
 static void a_caller_gets_what_was_published(void **state)
 {
-    slot s = { 0 };
+    slot s = { .all = NULL };
     fake f = { 1 };
     atomic_uint_fast64_t *inside;
     slot_generation *old;
@@ -65,7 +65,7 @@ static void a_caller_gets_what_was_published(void **state)
 
 static void publishing_waits_for_calls_inside_until_its_deadline(void **state)
 {
-    slot s = { 0 };
+    slot s = { .all = NULL };
     fake first = { 1 }, second = { 1 };
     atomic_uint_fast64_t *inside, *later;
     slot_generation *old;
@@ -88,7 +88,7 @@ static void publishing_waits_for_calls_inside_until_its_deadline(void **state)
 
 static void a_caller_that_comes_late_is_sent_on(void **state)
 {
-    slot s = { 0 };
+    slot s = { .all = NULL };
     fake first = { 1 }, second = { 1 };
     atomic_uint_fast64_t *inside = NULL;
     slot_generation *seen;
@@ -133,7 +133,7 @@ static void *hammer(void *context)
 /* Each backend is freed as soon as publishing returns: a caller still inside would be seen here and by the sanitizers. */
 static void nobody_is_inside_a_backend_that_was_exchanged(void **state)
 {
-    crowd c = { 0 };
+    crowd c = { .stop = 0 };
     pthread_t threads[THREADS];
     fake *current = calloc(1, sizeof *current);
     (void)state;
