@@ -277,7 +277,7 @@ static int32_t score_vectors(search *s)
 static int32_t select_best(search *s)
 {
     size_t most = s->count < s->q->k ? s->count : (size_t)s->q->k;
-    s->found = malloc((most ? most : 1) * sizeof(*s->found));
+    s->found = calloc(most ? most : 1, sizeof(*s->found));
     s->best = malloc((most ? most : 1) * sizeof *s->best);
     if (!s->found || !s->best)
         return no_memory(s);
