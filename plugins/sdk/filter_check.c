@@ -133,6 +133,8 @@ int32_t filter_check(const quipu_filter *f, quipu_error *error)
     int32_t code = abi_check_struct(f, sizeof *f, "quipu_filter", error);
     if (code == QUIPU_OK)
         code = abi_check_flags(f->flags, QUIPU_FILTER_EXPIRED, "quipu_filter", error);
+    if (code != QUIPU_OK)
+        return code; /* before any field of a struct that may be cut short is read */
     const quipu_str scope[] = { f->user, f->agent, f->session, f->app };
     for (size_t i = 0; i < 4 && code == QUIPU_OK; i++)
         code = abi_check_text(scope[i], false, names[i], error);
