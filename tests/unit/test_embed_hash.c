@@ -1,7 +1,7 @@
 /* test_embed_hash.c - what the embedder "hash" promises, asked through its entry as a host does. */
 /* The plugin itself: it has no header, and its one symbol is its entry. Before cmocka.h, which takes the name "fail". */
 #include "../../plugins/embed_hash/embed_hash.c" // NOLINT(bugprone-suspicious-include)
-#include "../../plugins/embed_hash/hashing.c" // NOLINT(bugprone-suspicious-include)
+#include "../../plugins/embed_hash/hashing.c"    // NOLINT(bugprone-suspicious-include)
 
 #include <setjmp.h>
 #include <stdarg.h>
