@@ -177,6 +177,8 @@ int request_narrow(cli *c, cJSON *request);
 /* Adds the four scope fields of the options to `scope`; one that is there with another value is a fault. */
 int request_bind_scope(cli *c, cJSON *scope);
 bool scope_given(const cli *c);
+/* True where the options name no scope, or the record lies in it. NULL lies in every scope. */
+bool scope_holds(const cli *c, const quipu_record *r);
 /* A text argument: UTF-8, from stdin where it is "-". Appends to `out`. */
 int argument_text(cli *c, const char *label, const char *argument, buffer *out);
 /* quipu_sink_fn that appends to a buffer. */

@@ -181,6 +181,8 @@ static int take_line(import *m, quipu_str line)
     cJSON *tree = NULL;
     int status;
     int32_t code;
+    if (m->reader.number == 1 && line.len >= 3 && memcmp(line.ptr, "\xef\xbb\xbf", 3) == 0)
+        line = str_make(line.ptr + 3, (size_t)line.len - 3); /* a byte order mark, as other systems' editors leave */
     if (is_blank(line))
         return STATUS_DONE;
     code = json_parse(line, &tree, &error);

@@ -1,20 +1,44 @@
 /* cmd_log.c - `quipu log`, `show` and `diff`: what happened, who did it, and what it changed. */
 #include "cli.h"
 
+#include <base/fail.h>
 #include <sdk/json.h>
 #include <sdk/record.h>
 #include <string.h>
 
 #define SHORT_NAME 10 /* digits of a revision that people see */
 
+/* With --user and the like only records of that scope are shown, and only revisions that changed one. */
 typedef struct history {
     cli *c;
     const quipu_history_api *api;
     quipu_lease lease;
     buffer json;
-    uint64_t count;
-    char newest[64], resolved[64];
+    uint64_t count, limit;
+    bool touched; /* the revision looked at changed a record of the scope */
+    char resolved[64];
 } history;
+
+static bool is_in_scope(const history *h, const quipu_difference *d)
+{
+    return scope_holds(h->c, d->before) && scope_holds(h->c, d->after);
+}
+
+static int32_t stop_in_scope(void *context, const quipu_difference *d)
+{
+    history *h = context;
+    h->touched = is_in_scope(h, d);
+    return h->touched;
+}
+
+/* Finds out whether the revision changed a record of the scope; always true where no scope was given. */
+static int32_t look_at(history *h, quipu_str revision, quipu_error *error)
+{
+    h->touched = !scope_given(h->c);
+    if (h->touched)
+        return QUIPU_OK;
+    return h->api->diff(h->lease.self, NULL, &revision, NULL, stop_in_scope, h, NULL, error);
+}
 
 static int history_begin(history *h, const char *what)
 {
@@ -79,19 +103,10 @@ static void format_time(int64_t time, char out[17])
     buffer_free(&text);
 }
 
-static int32_t log_revision(void *context, const quipu_revision *r)
+static void print_revision(const history *h, const quipu_revision *r)
 {
-    history *h = context;
     char when[17];
     quipu_str name = r->name;
-    if (h->c->json) {
-        if (h->count++ > 0)
-            buffer_append_char(&h->json, ',');
-        append_revision(&h->json, r);
-        buffer_append_char(&h->json, '}');
-        return h->json.failed ? QUIPU_E_NO_MEMORY : 0;
-    }
-    h->count++;
     if (name.len > SHORT_NAME)
         name.len = SHORT_NAME;
     format_time(r->time, when);
@@ -101,7 +116,25 @@ static int32_t log_revision(void *context, const quipu_revision *r)
     printf("  ");
     print_cell(h->c, PAINT_PLAIN, r->subject, 0, 0);
     printf("%s\n", r->flags & QUIPU_REVISION_FOREIGN ? "  (made by another program)" : "");
-    return ferror(stdout) ? 1 : 0;
+}
+
+static int32_t log_revision(void *context, const quipu_revision *r)
+{
+    history *h = context;
+    int32_t code = look_at(h, r->name, NULL);
+    if (code != QUIPU_OK || !h->touched)
+        return code;
+    if (h->c->json) {
+        buffer_append_text(&h->json, h->count > 0 ? "," : "");
+        append_revision(&h->json, r);
+        buffer_append_char(&h->json, '}');
+    } else {
+        print_revision(h, r);
+    }
+    h->count++;
+    if (h->json.failed)
+        return QUIPU_E_NO_MEMORY;
+    return h->count == h->limit || ferror(stdout);
 }
 
 int cmd_log(cli *c)
@@ -112,8 +145,9 @@ int cmd_log(cli *c)
     quipu_log_query query = { .struct_size = sizeof query,
                               .id = str_of(c->argument_count ? c->arguments[0] : NULL),
                               .from = str_of(option_text(c, "from")) };
-    if (!option_number(c, "limit", 1, UINT64_MAX, 0, &query.limit))
+    if (!option_number(c, "limit", 1, UINT64_MAX, 0, &h.limit))
         return STATUS_USAGE;
+    query.limit = scope_given(c) ? 0 : h.limit; /* what lies outside of the scope does not count */
     int status = history_begin(&h, what);
     if (status == STATUS_DONE) {
         buffer_append_text(&h.json, "{\"revisions\":[");
@@ -133,6 +167,8 @@ int cmd_log(cli *c)
 static int32_t show_difference(void *context, const quipu_difference *d)
 {
     history *h = context;
+    if (!is_in_scope(h, d))
+        return 0;
     if (h->c->json) {
         if (h->count > 0)
             buffer_append_char(&h->json, ',');
@@ -158,11 +194,16 @@ static int32_t show_header(void *context, const quipu_revision *r)
 {
     history *h = context;
     buffer time = { 0 };
+    int32_t code = look_at(h, r->name, NULL);
+    if (code != QUIPU_OK || !h->touched)
+        return code;
+    /* The trailers name records of other scopes as well. */
+    quipu_str message = r->message.ptr && !scope_given(h->c) ? r->message : r->subject;
     snprintf(h->resolved, sizeof h->resolved, "%.*s", (int)r->name.len, r->name.ptr);
     if (h->c->json) {
         append_revision(&h->json, r);
         buffer_append_text(&h->json, ",\"message\":");
-        json_print_string(r->message.ptr ? r->message : r->subject, &h->json);
+        json_print_string(message, &h->json);
         buffer_append_text(&h->json, ",\"changes\":[");
         return h->json.failed ? QUIPU_E_NO_MEMORY : 0;
     }
@@ -176,7 +217,7 @@ static int32_t show_header(void *context, const quipu_revision *r)
     if (r->flags & QUIPU_REVISION_FOREIGN)
         print_header_line(h->c, "note", str_of("made by another program"));
     putchar('\n');
-    print_text(r->message.ptr ? r->message : r->subject, "    ");
+    print_text(message, "    ");
     putchar('\n');
     buffer_free(&time);
     return 0;
@@ -192,6 +233,8 @@ int cmd_show(cli *c)
     if (status == STATUS_DONE) {
         int32_t code = h.api->resolve(h.lease.self, &spec, show_header, &h, NULL, &error);
         quipu_str name = str_of(h.resolved);
+        if (code == QUIPU_OK && !h.touched)
+            code = fail(&error, QUIPU_E_NOT_FOUND, "REV", "it changed no record of the scope that the options name");
         if (code == QUIPU_OK)
             code = h.api->diff(h.lease.self, NULL, &name, NULL, show_difference, &h, NULL, &error);
         buffer_append_text(&h.json, "]}");

@@ -1,6 +1,7 @@
 /* cmd_revert.c - `quipu revert` and `restore`: the way back, always as a new revision. */
 #include "cli.h"
 
+#include <base/fail.h>
 #include <sdk/json.h>
 
 static int print_receipt(const cli *c, const char *done, const quipu_receipt *receipt)
@@ -22,6 +23,38 @@ static int print_receipt(const cli *c, const char *done, const quipu_receipt *re
                    receipt->revision, paint_off(c));
     }
     return status;
+}
+
+typedef struct scope_check {
+    const cli *c;
+    char outside[QUIPU_ID_MAX + 1]; /* a record that the revision changed, outside of the scope of the options */
+} scope_check;
+
+static int32_t find_outside(void *context, const quipu_difference *d)
+{
+    scope_check *check = context;
+    if (scope_holds(check->c, d->before) && scope_holds(check->c, d->after))
+        return 0;
+    snprintf(check->outside, sizeof check->outside, "%.*s", (int)d->id.len, d->id.ptr);
+    return 1;
+}
+
+/* With --user and the like, a revision is taken back only where all that it changed belongs to that scope. */
+static int32_t revert(cli *c, const quipu_history_api *api, const quipu_lease *lease, quipu_str revision,
+                      const quipu_change_set *set, quipu_receipt *receipt, quipu_error *error)
+{
+    scope_check check = { .c = c };
+    if (scope_given(c)) {
+        int32_t code = api->diff(lease->self, NULL, &revision, NULL, find_outside, &check, NULL, error);
+        if (code != QUIPU_OK)
+            return code;
+        if (check.outside[0])
+            return fail(error, QUIPU_E_SCOPE, NULL,
+                        "it also changed the record %s, which is outside of the scope that the "
+                        "options name; nothing was done",
+                        check.outside);
+    }
+    return api->revert(lease->self, &revision, set, receipt, NULL, error);
 }
 
 /* id NULL: a revert. */
@@ -50,7 +83,7 @@ static int undo(cli *c, const char *what, const char *id, const char *spec)
     else if (code == QUIPU_OK && id)
         code = api->restore(lease.self, &record, &revision, &set, &receipt, NULL, &error);
     else if (code == QUIPU_OK)
-        code = api->revert(lease.self, &revision, &set, &receipt, NULL, &error);
+        code = revert(c, api, &lease, revision, &set, &receipt, &error);
     quipu_leave(c->q, &lease);
     if (code != QUIPU_OK)
         return report(c, what, &error);

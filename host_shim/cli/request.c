@@ -41,6 +41,17 @@ bool scope_given(const cli *c)
     return false;
 }
 
+bool scope_holds(const cli *c, const quipu_record *r)
+{
+    for (size_t i = 0; r && i < 4; i++) {
+        const quipu_str has[4] = { r->user, r->agent, r->session, r->app };
+        const char *wanted = option_text(c, scope_fields[i]);
+        if (wanted && !str_same(has[i], str_of(wanted)))
+            return false;
+    }
+    return true;
+}
+
 int request_bind_scope(cli *c, cJSON *scope)
 {
     for (size_t i = 0; i < 4; i++) {

@@ -83,6 +83,17 @@ foreign_push() {
 }
 check what_stock_git_pushes_is_seen_and_named_in_the_log foreign_push
 
+scoped() {
+    "$QUIPU" add "of ana" --id a --user ana >/dev/null && "$QUIPU" add "of bob" --id b --user bob >/dev/null &&
+        printf '%s\n' '{"id":"a2","text":"both","scope":{"user":"ana"}}' '{"id":"b2","text":"both","scope":{"user":"bob"}}' >in && ok import in &&
+        ok log --user ana && [ "$(wc -l <out)" -eq 2 ] && prints_not bob && ok log --user ana -n 1 && [ "$(wc -l <out)" -eq 1 ] && prints import &&
+        ok show HEAD --user ana && prints 'added a2' && prints_not 'b2$' && run show HEAD~1 --user ana && complains 1 'scope' && prints_nothing &&
+        ok diff HEAD~2 --user ana && prints 'added a2' && prints_not 'added b' && run revert HEAD --user ana && complains 1 'scope' && ok get b2 && ok get a2 &&
+        ok revert HEAD~1 --user bob && run get b && expect_status 1 && run log --user carl && expect_status 0 && prints_nothing &&
+        run restore b --as-of HEAD~1 --user ana && expect_status 1 && ok restore b --as-of HEAD~1 --user bob && ok get b
+}
+check history_stays_within_the_scope_of_the_options scoped
+
 stats() {
     three_revisions && ok stats && prints '^backend +git' '^records +2' && ok stats --json && prints '^\{"store":"[^"]+","backend":"git".*"records":2.*\}$'
 }

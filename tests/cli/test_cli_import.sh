@@ -27,6 +27,12 @@ blank_lines() {
 }
 check blank_lines_are_skipped_and_the_last_needs_no_line_end blank_lines
 
+byte_order_mark() {
+    { printf '\357\273\277' && lines 2; } >in
+    ok import in && prints 'imported 2 records'
+}
+check a_byte_order_mark_is_no_fault byte_order_mark
+
 same_again() {
     lines 5 >in && ok import in && before=$(revisions) && ok import in && prints 'imported 5 records, 0 new or changed$' &&
         [ "$before" = "$(revisions)" ]
