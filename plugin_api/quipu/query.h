@@ -17,7 +17,7 @@ typedef struct quipu_get {
     uint32_t flags; /* none defined: 0 */
     quipu_str id;
     quipu_str as_of;            /* a revision or a time, as history.h says; absent: now */
-    const quipu_filter *filter; /* the record must match it, else QUIPU_E_NOT_FOUND; NULL: any */
+    const quipu_filter *filter; /* the record must match it, else NOT_FOUND; NULL: any that has not expired */
 } quipu_get;
 
 #define QUIPU_ORDER_ID 0u     /* by the bytes of the id */
