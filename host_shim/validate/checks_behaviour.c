@@ -235,7 +235,7 @@ static void walk(probe *p, uint32_t order, uint64_t limit)
     unsigned seen_once[20] = { 0 };
     for (size_t i = 0; i < s.count; i++)
         if (s.ids[i][0] == 'r' && strlen(s.ids[i]) == 4)
-            seen_once[(unsigned)atoi(s.ids[i] + 1) % 20]++;
+            seen_once[(unsigned)strtoul(s.ids[i] + 1, NULL, 10) % 20]++;
     for (unsigned i = 0; i < 20; i++)
         if (seen_once[i] != 1)
             probe_fail(p, "order %u in pages of %llu shows r%03u %u times", order, (unsigned long long)limit, i,
@@ -269,7 +269,7 @@ void check_search_k(probe *p)
         seen_free(&s);
         probe_want(p, probe_search(p, "apple", NULL, 5 * k, &s, &error), QUIPU_OK, &error, "search");
         if (s.count != 5 * k)
-            probe_fail(p, "search for %llu finds %zu of 34 that match", (unsigned long long)(5 * k), s.count);
+            probe_fail(p, "search for %llu finds %zu of 34 that match", 5ULL * k, s.count);
         seen_free(&s);
     }
 }

@@ -51,8 +51,9 @@ void check_load_factory(probe *p)
         snprintf(unknown, sizeof unknown, "%.*s2", (int)strlen(ids[i]) - 1, ids[i]);
         const quipu_str exact = str_of(ids[i]), trailing = str_of(longer), other = str_of(unknown),
                         nul = { ids[i], strlen(ids[i]) + 1 }, shorter = { ids[i], strlen(ids[i]) - 1 };
-        known += p->entry->get_factory(&exact) != NULL;
-        if (p->entry->get_factory(&exact) != p->entry->get_factory(&exact))
+        const void *list = p->entry->get_factory(&exact);
+        known += list != NULL;
+        if (p->entry->get_factory(&exact) != list)
             probe_fail(p, "get_factory answers another list each time");
         if (p->entry->get_factory(&trailing) || p->entry->get_factory(&shorter) || p->entry->get_factory(&nul))
             probe_fail(p, "get_factory answers an id with other bytes at its end; compare the length as well");

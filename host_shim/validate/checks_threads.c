@@ -62,7 +62,7 @@ static void *count_up(void *context)
         probe_want(&w->p, probe_get(&w->p, "counter", NULL, &s, &error), QUIPU_OK, &error, "get");
         buffer_append_char(&s.json, '\0');
         const char *at = strstr(s.json.bytes, "\"n");
-        snprintf(text, sizeof text, "n%d", at ? atoi(at + 2) + 1 : -1);
+        snprintf(text, sizeof text, "n%d", at ? (int)strtol(at + 2, NULL, 10) + 1 : -1);
         record *r = probe_record(&w->p, "counter", "u", text, "");
         const quipu_change change = probe_put(r, QUIPU_EXPECT_VERSION, s.versions[0]);
         int32_t code = probe_apply(&w->p, &change, 1, NULL, &error);

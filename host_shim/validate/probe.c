@@ -30,33 +30,42 @@ _Noreturn void probe_end(probe *p, uint32_t outcome, const char *reason)
     _exit(0);
 }
 
-static _Noreturn void end_with(probe *p, uint32_t outcome, const char *format, va_list arguments)
+#define REASON_MAX 1000
+
+static void word_reason(const probe *p, char out[REASON_MAX], const char *format, va_list arguments)
 {
-    char reason[900], whole[1000];
-    vsnprintf(reason, sizeof reason, format, arguments);
-    snprintf(whole, sizeof whole, "%s%s%s", p->subject, p->subject[0] ? ": " : "", reason);
-    probe_end(p, outcome, whole);
+    int len = snprintf(out, REASON_MAX, "%s%s", p->subject, p->subject[0] ? ": " : "");
+    vsnprintf(out + len, REASON_MAX - (size_t)len, format, arguments);
 }
 
 _Noreturn void probe_fail(probe *p, const char *format, ...)
 {
+    char reason[REASON_MAX];
     va_list arguments;
     va_start(arguments, format);
-    end_with(p, QUIPU_OUTCOME_FAIL, format, arguments);
+    word_reason(p, reason, format, arguments);
+    va_end(arguments);
+    probe_end(p, QUIPU_OUTCOME_FAIL, reason);
 }
 
 _Noreturn void probe_warn(probe *p, const char *format, ...)
 {
+    char reason[REASON_MAX];
     va_list arguments;
     va_start(arguments, format);
-    end_with(p, QUIPU_OUTCOME_WARN, format, arguments);
+    word_reason(p, reason, format, arguments);
+    va_end(arguments);
+    probe_end(p, QUIPU_OUTCOME_WARN, reason);
 }
 
 _Noreturn void probe_skip(probe *p, const char *format, ...)
 {
+    char reason[REASON_MAX];
     va_list arguments;
     va_start(arguments, format);
-    end_with(p, QUIPU_OUTCOME_SKIP, format, arguments);
+    word_reason(p, reason, format, arguments);
+    va_end(arguments);
+    probe_end(p, QUIPU_OUTCOME_SKIP, reason);
 }
 
 void probe_want(probe *p, int32_t code, int32_t wanted, const quipu_error *error, const char *what)

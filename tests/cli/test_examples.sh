@@ -36,7 +36,7 @@ for candidate in python3 /usr/bin/python3; do # one with numpy, where there is o
 done
 
 for backend in tiny memory git; do
-    if ! ls "$BUILD/plugins/$backend.so" "$BUILD/examples/plugins/${backend}_backend.so" 2>/dev/null | grep -q .; then
+    if ! [ -e "$BUILD/plugins/$backend.so" ] && ! [ -e "$BUILD/examples/plugins/${backend}_backend.so" ]; then
         skip "hosts with the backend $backend" "it was not built"
         continue
     fi

@@ -24,7 +24,7 @@ $(B)/mutants/validate/tls.so: FAULT_EXTRA := -DWITH_TLS
 $(FAULT_FILES): $(B)/mutants/validate/%.so: tests/mutants/backend_mutant.c examples/tiny_backend.c $(LIBSDK) $(LIBBASE)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(filter-out -Wmissing-prototypes -D_FORTIFY_SOURCE=2,$(CFLAGS)) -O0 -D_DEFAULT_SOURCE -Wno-pedantic \
+	$(Q)$(CC) $(filter-out -Wmissing-prototypes -D_FORTIFY_SOURCE=2,$(CFLAGS)) -O0 -Wno-pedantic \
 		-DFAULT=FAULT_$(call FAULT_upper,$*) $(LDFLAGS) $(SHARED) $(FAULT_MAP) $(FAULT_EXTRA) -o $@ $< $(LIBSDK) $(LIBBASE) \
 		$(SDK_LIBS) $(BASE_LIBS)
 	@chmod go-w $@ $(@D)
