@@ -38,7 +38,7 @@ typedef struct applied_ids {
     int64_t floor;
 } applied_ids;
 
-enum { PAST_VIEWS = 4 };
+enum { PAST_VIEWS = 4, RECORD_MAX_MOST = 64 << 20 /* bytes that the setting record_max may allow */ };
 
 struct quipu_backend {
     const quipu_host *host;
@@ -111,6 +111,8 @@ int32_t view_resolve(quipu_backend *self, quipu_str spec, object_id *out, quipu_
 int32_t view_record_at(quipu_backend *self, const object_id *commit_id, quipu_str id, record **out, quipu_error *error);
 /* A new view of one commit, from its tree alone: for verify. */
 int32_t view_fresh(quipu_backend *self, const object_id *commit_id, view **out, quipu_error *error);
+/* Decodes what was stored, up to the size that any setting allows: a limit that was lowered hides nothing. */
+int32_t record_of_bytes(quipu_str bytes, record **out, quipu_error *error);
 /* Decodes a stored file; NULL where it is no record of that path, with the reason in `error`. */
 int32_t record_of_file(const char *path, quipu_str bytes, record **out, quipu_error *error);
 

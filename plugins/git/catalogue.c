@@ -50,7 +50,7 @@ static int32_t load_segment(quipu_str segment, record_index *into, quipu_error *
         if (sort == REMOVAL)
             record_index_remove(into, bytes);
         else
-            code = record_decode(bytes, NULL, &r, error);
+            code = record_of_bytes(bytes, &r, error);
         if (r)
             code = record_index_put(into, r, error);
         record_free(r);

@@ -24,7 +24,7 @@ static int32_t take_durability(const cJSON *item, bool *durable, quipu_error *er
 static int32_t take_size(const cJSON *item, uint64_t *out, quipu_error *error)
 {
     int64_t value;
-    if (!json_is_int(item, &value) || value < 1024 || value > 64 << 20)
+    if (!json_is_int(item, &value) || value < 1024 || value > RECORD_MAX_MOST)
         return fail(error, QUIPU_E_INVALID, item->string,
                     "the setting \"%s\" must be a number of bytes from 1024 to 67108864", item->string);
     *out = (uint64_t)value;

@@ -23,11 +23,19 @@ struct view {
 
 /* ---- files ---- */
 
+int32_t record_of_bytes(quipu_str bytes, record **out, quipu_error *error)
+{
+    static const record_defaults limit = { .created_at = QUIPU_TIME_NONE,
+                                           .updated_at = QUIPU_TIME_NONE,
+                                           .max_bytes = RECORD_MAX_MOST };
+    return record_decode(bytes, &limit, out, error);
+}
+
 int32_t record_of_file(const char *path, quipu_str bytes, record **out, quipu_error *error)
 {
     buffer own = { 0 };
     *out = NULL;
-    int32_t code = record_decode(bytes, NULL, out, error);
+    int32_t code = record_of_bytes(bytes, out, error);
     if (code != QUIPU_OK)
         return code;
     record_path(record_view(*out)->id, &own);
