@@ -152,7 +152,7 @@ RUN_TESTS = env QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) SOURCE=$(CURDI
 test:
 	@sh scripts/setup.sh
 	@$(MAKE) --no-print-directory run-tests
-test-programs: $(TEST_PROGRAMS) $(B)/tests/runner $(MUTANTS) $(if $(T),$(if $(TEST_SH),all man $(EXAMPLES)),all man $(EXAMPLES))
+test-programs: $(TEST_PROGRAMS) $(B)/tests/runner all man $(MUTANTS) $(EXAMPLES)
 run-tests: test-programs
 	$(if $(TEST_C)$(TEST_SH),,@echo "make test: there is no test named $(T)" >&2; exit 2)
 	@$(RUN_TESTS) $(TEST_PROGRAMS) $(TEST_SH)

@@ -63,7 +63,7 @@ else
     # A folder of its own: nothing of the source tree can be found by chance.
     cp "$source/examples/tiny_host.c" "$work/" && cd "$work" &&
         ${CC:-cc} -std=c11 -Wall -Wextra -Werror -D_POSIX_C_SOURCE=200809L tiny_host.c $(pkg-config --cflags --libs quipu) -o tiny_host >"$work/out" 2>&1 &&
-        LD_LIBRARY_PATH="$prefix/lib" ./tiny_host "$work/host-store" >"$work/out" 2>&1 && [ -s "$work/out" ]
+        LD_LIBRARY_PATH="$prefix/lib" ./tiny_host git "$work/host-store" >"$work/out" 2>&1 && [ -s "$work/out" ]
     report $? "a_host_builds_through_pkg_config_alone_and_runs"
 fi
 
