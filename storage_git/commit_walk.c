@@ -68,7 +68,7 @@ static void swap(commit *a, commit *b)
 
 static int32_t push(walk *w, const object_id *id)
 {
-    bool known;
+    bool known = false;
     int32_t code = see(w, id, &known);
     if (code != QUIPU_OK || known)
         return code;

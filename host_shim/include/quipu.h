@@ -53,13 +53,15 @@ typedef const void *(*quipu_service_fn)(void *context, const quipu_str *id) QUIP
 /* Everything is borrowed for the call of quipu_open, save the functions and their context: the caller's until quipu_close. */
 typedef struct quipu_options {
     uint32_t struct_size;
-    uint32_t flags;            /* QUIPU_OPEN_READ_ONLY, QUIPU_OPEN_NO_CREATE */
-    quipu_str store;           /* the store's folder; absent: $QUIPU_STORE, else $XDG_DATA_HOME/quipu, else ~/.local/share/quipu */
+    uint32_t flags; /* QUIPU_OPEN_READ_ONLY, QUIPU_OPEN_NO_CREATE */
+    quipu_str
+        store; /* the store's folder; absent: $QUIPU_STORE, else $XDG_DATA_HOME/quipu, else ~/.local/share/quipu */
     quipu_str backend;         /* a backend's name; absent: what the store was made with, else "git" */
     quipu_str backend_config;  /* JSON object for the backend; absent: what the store was made with */
     quipu_str embedder;        /* an embedder's name; "none"; absent: what the store was made with, else none */
     quipu_str embedder_config; /* JSON object for the embedder */
-    quipu_str plugin_path;     /* folders, separated by ':'; absent: $QUIPU_PLUGIN_PATH, then beside the program, then <prefix>/lib/quipu/plugins */
+    quipu_str
+        plugin_path; /* folders, separated by ':'; absent: $QUIPU_PLUGIN_PATH, then beside the program, then <prefix>/lib/quipu/plugins */
     quipu_str author;          /* who acts, where a call does not say; absent: "quipu" */
     quipu_str source;          /* the program that acts, as "my-agent/1.2"; absent: "libquipu/VERSION" */
     quipu_log_fn log;          /* or NULL: warnings and errors go to stderr */
@@ -70,9 +72,9 @@ typedef struct quipu_options {
 /* What a write needs to know besides the records. NULL in place of it: all defaults. */
 typedef struct quipu_write_options {
     uint32_t struct_size;
-    uint32_t flags;       /* QUIPU_WRITE_* */
-    quipu_str author;     /* absent: that of quipu_options */
-    quipu_str operation;  /* absent: "add" where every id is new to the caller, "delete" for deletions, else "update" */
+    uint32_t flags;      /* QUIPU_WRITE_* */
+    quipu_str author;    /* absent: that of quipu_options */
+    quipu_str operation; /* absent: "add" where every id is new to the caller, "delete" for deletions, else "update" */
     quipu_str note;
     quipu_str user, agent, session, app; /* scope for records that do not name one, field by field */
     uint8_t change_id[16]; /* all zeros: libquipu makes one. To send again after QUIPU_E_UNCERTAIN, give the same one */
@@ -83,12 +85,12 @@ typedef struct quipu_write_options {
 /* One step of a write. */
 typedef struct quipu_write {
     uint32_t struct_size;
-    uint32_t op;                /* QUIPU_CHANGE_PUT, QUIPU_CHANGE_DELETE or QUIPU_WRITE_PATCH */
-    uint32_t expect;            /* QUIPU_EXPECT_* */
+    uint32_t op;     /* QUIPU_CHANGE_PUT, QUIPU_CHANGE_DELETE or QUIPU_WRITE_PATCH */
+    uint32_t expect; /* QUIPU_EXPECT_* */
     uint32_t reserved;
     quipu_str id;               /* of a delete or patch; of a put: absent, or equal to the JSON's */
     quipu_str expected_version; /* with QUIPU_EXPECT_VERSION */
-    quipu_str json;             /* of a put: the record; of a patch: a JSON Merge Patch (RFC 7396) to the stored record, which is
+    quipu_str json; /* of a put: the record; of a patch: a JSON Merge Patch (RFC 7396) to the stored record, which is
                                  * read, changed and put back by compare-and-swap, again where somebody was faster */
 } quipu_write;
 
@@ -111,7 +113,7 @@ QUIPU_API const char *quipu_error_text(int32_t code);
  * PLUGIN and ABI (every fault in the log, the first in the message), and those of the backend's open. */
 QUIPU_API int32_t quipu_open(const quipu_options *options, quipu **out, quipu_error *error);
 /* Waits for calls under way, makes everything durable, frees. NULL is nothing to do. [any-thread] [may-block]
- * The handle is gone whatever is answered. Errors: IO, FULL. */
+ * Not from inside a visitor or sink of the same handle: that call would wait for itself. The handle is gone whatever is answered. Errors: IO, FULL. */
 QUIPU_API int32_t quipu_close(quipu *q, quipu_error *error);
 /* The name of the active backend, and the store's folder; the handle's until quipu_close. [any-thread] [fast] */
 QUIPU_API const char *quipu_backend_name(quipu *q);
@@ -191,18 +193,18 @@ QUIPU_API void quipu_filter_free(quipu_parsed_filter *filter);
 /* One plugin file, as found in a folder. Texts are borrowed for the visit. */
 typedef struct quipu_plugin_info {
     uint32_t struct_size;
-    uint32_t state;      /* QUIPU_PLUGIN_ACCEPTED, QUIPU_PLUGIN_REFUSED */
+    uint32_t state; /* QUIPU_PLUGIN_ACCEPTED, QUIPU_PLUGIN_REFUSED */
     quipu_str path;
-    quipu_str id;        /* from the ELF note or, once loaded, the entry; absent where neither could be read */
+    quipu_str id; /* from the ELF note or, once loaded, the entry; absent where neither could be read */
     quipu_str version;
     quipu_str licence;
     uint32_t abi_min;
     uint32_t abi_max;
-    uint32_t flags;      /* as claimed */
+    uint32_t flags; /* as claimed */
     uint32_t reserved;
-    quipu_str backends;  /* names, separated by ", "; absent where no code was run */
+    quipu_str backends; /* names, separated by ", "; absent where no code was run */
     quipu_str embedders;
-    quipu_str faults;    /* every fault, one a line; absent where there is none */
+    quipu_str faults; /* every fault, one a line; absent where there is none */
 } quipu_plugin_info;
 
 typedef int32_t (*quipu_plugin_fn)(void *context, const quipu_plugin_info *info) QUIPU_NOEXCEPT;
