@@ -98,8 +98,8 @@ int store_plugin_path(cli *c, quipu_str *out);
 quipu_write_options store_write_options(const cli *c, const char *operation);
 /* Where --user, --agent, --session or --app is given: STATUS_CHECK after a report when the record is outside of it. */
 int store_check_scope(cli *c, const char *what, const char *id);
-/* The table of an extension of the active backend, inside a lease that the caller has to quipu_leave; or, after a report,
- * a status. */
+/* The table of an extension of the active backend, inside a lease that the caller has to quipu_leave. STATUS_DONE, or the
+ * status after a report. */
 int store_extension(cli *c, const char *what, const char *id, quipu_lease *lease, const void **table);
 
 /* ---- output.c: how it speaks ---- */
@@ -126,7 +126,7 @@ int print_json(const cli *c, buffer *json);
 typedef enum paint { PAINT_ID, PAINT_DIM, PAINT_GOOD, PAINT_BAD, PAINT_WARN, PAINT_BOLD, PAINT_PLAIN } paint;
 const char *paint_on(const cli *c, paint p);
 const char *paint_off(const cli *c);
-/* Prints one line, control characters escaped, in at least `width` columns and, on a terminal, at most `most` (0: any). */
+/* Prints one line, control characters escaped, in at least `width` columns; on a terminal at most `most` (0: any). */
 void print_cell(const cli *c, paint p, quipu_str text, size_t width, size_t most);
 /* Prints text of several lines, each after `indent`, with a newline at its end. */
 void print_text(quipu_str text, const char *indent);
@@ -134,8 +134,8 @@ size_t terminal_width(void); /* of stdout; 0 where it is no terminal */
 
 /* ---- text.c: text that strangers wrote ---- */
 
-/* Appends `text` so that it cannot drive a terminal: control characters, direction overrides and bytes that are not UTF-8
- * as escapes. one_line: line ends and tabs become blanks, else they stay. */
+/* Appends `text` so that it cannot drive a terminal: control characters, direction overrides and bytes that are not
+ * UTF-8 as escapes. one_line: line ends and tabs become blanks, else they stay. */
 void safe_append(buffer *out, quipu_str text, bool one_line);
 /* Appends JSON with the same characters as \u escapes, which changes nothing for its reader. */
 void safe_append_json(buffer *out, const char *json, size_t len);
@@ -217,6 +217,7 @@ int completion_print(FILE *to, const char *shell); /* 0, or -1 for a shell that 
 
 /* One per command; commands.c says which. */
 command_fn cmd_add, cmd_get, cmd_update, cmd_delete, cmd_list, cmd_search, cmd_import, cmd_export, cmd_log, cmd_show,
-    cmd_diff, cmd_revert, cmd_restore, cmd_stats, cmd_plugins, cmd_verify, cmd_validate, cmd_help, cmd_version, cmd_completion;
+    cmd_diff, cmd_revert, cmd_restore, cmd_stats, cmd_plugins, cmd_verify, cmd_validate, cmd_help, cmd_version,
+    cmd_completion;
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * cmd_import.c - `quipu import`: records from a file, one JSON object a line, some hundred of them to a commit.
  *
- * A batch is one change set, so that nothing half is ever stored. A broken line ends the import: the complete lines before
- * it are stored, the line is named. A signal ends it as well, after the lines read so far were stored.
+ * A batch is one change set, so that nothing half is ever stored. A broken line ends the import: the complete lines
+ * before it are stored, the line is named. A signal ends it as well, after the lines read so far were stored.
  */
 #include "cli.h"
 

@@ -1,8 +1,8 @@
 /*
  * commands.c - the one table that describes every command.
  *
- * `quipu help`, the man pages and the completion scripts are all made from it. A new command is a row here, its function
- * in a file of its own (cmd_NAME.c), and its name in the last line of cli.h.
+ * `quipu help`, the man pages and the completion scripts are all made from it. A new command is a row here, its
+ * function in a file of its own (cmd_NAME.c), and its name in the last line of cli.h.
  */
 #include "cli.h"
 
@@ -232,7 +232,8 @@ const command cli_commands[] = {
       "Checks the store's structure, every record and the index, and says what is wrong.", "quipu verify",
       "1 where damage was found.", cmd_verify },
     { "validate", "check whether a plugin keeps the contract", "[FILE.so]", 0, 1, validate_options,
-      "Loads a plugin and tries it: what the file says, what loading it does to the process, how it takes bad input, and "
+      "Loads a plugin and tries it: what the file says, what loading it does to the process, how it takes bad input, "
+      "and "
       "whether its backends behave as they must. Each check runs in a process of its own with a time limit, so that a "
       "plugin that crashes or hangs fails that check only.",
       "quipu validate build/plugins/git.so\nquipu validate ./mine.so --only contract --json\nquipu validate --list",
