@@ -103,6 +103,10 @@ void view_commit(view *v, object_id *out);
 typedef int32_t (*aside_fn)(void *context, const char *path, const char *reason);
 int32_t view_each_aside(view *v, aside_fn visit, void *context);
 uint64_t view_aside_count(view *v);
+/* For the catalogue, on a view that no other thread uses. */
+bool view_is_aside(const view *v, const char *path);
+int32_t view_put_aside(view *v, const char *path, quipu_error *error);
+void view_drop_aside(view *v, const char *path);
 /* Writes what the present view has learned to the catalogue, where that is worth it. */
 void view_save(quipu_backend *self);
 /* A revision or a time to a commit, as history.h says. */
@@ -119,9 +123,9 @@ int32_t record_of_file(const char *path, quipu_str bytes, record **out, quipu_er
 /* ---- catalogue.c ---- */
 
 /* Fills an empty view from the catalogue: *at is the commit that it reflects, none where there is nothing to be had. */
-int32_t catalogue_load(quipu_backend *self, record_index *into, object_id *at, quipu_error *error);
+int32_t catalogue_load(quipu_backend *self, view *into, object_id *at, quipu_error *error);
 /* Adds a segment with the difference between what is on disk and the view. */
-int32_t catalogue_save(quipu_backend *self, record_index *from, const object_id *at, quipu_error *error);
+int32_t catalogue_save(quipu_backend *self, view *from, const object_id *at, quipu_error *error);
 
 /* ---- read.c, history.c, verify.c ---- */
 

@@ -3,16 +3,18 @@
  *
  * Derived state (sdk/derived.h), whose position is the commit. A segment is a run of entries, oldest first:
  *
- *     u8 sort   1: put, 2: removal      u32 length, little-endian      the record's JSON, or the removed id
+ *     u8 sort   1: put, 2: removal, 3: set aside      u32 length, little-endian      the record's JSON, the removed id, or
+ *               the path of what is no record
  *
- * Later entries win. Saving adds one segment with the difference since the last save; where too many have gathered or
+ * Later entries win: a put or removal also ends what was said of its path, and a path set aside holds no record. Saving adds one segment with the difference since the last save; where too many have gathered or
  * much of them is outdated, one new segment takes the place of all.
  */
 #include "backend.h"
 
 #include <base/fail.h>
+#include <stdlib.h>
 
-enum { ENTRY_HEAD = 5, PUT = 1, REMOVAL = 2, SEGMENTS_MAX = 8, WORTH_SAVING = 64 };
+enum { ENTRY_HEAD = 5, PUT = 1, REMOVAL = 2, ASIDE = 3, SEGMENTS_MAX = 8, WORTH_SAVING = 64 };
 
 static void put_entry(buffer *out, char sort, quipu_str bytes)
 {
@@ -40,20 +42,55 @@ static bool take_entry(quipu_str *segment, char *sort, quipu_str *bytes)
 
 /* ---- loading ---- */
 
-static int32_t load_segment(quipu_str segment, record_index *into, quipu_error *error)
+/* What stands at the path of this id is no longer aside. */
+static void end_aside(view *into, quipu_str id)
+{
+    buffer path = { 0 };
+    if (view_aside_count(into) == 0)
+        return;
+    record_path(id, &path);
+    if (!path.failed)
+        view_drop_aside(into, path.bytes);
+    buffer_free(&path);
+}
+
+static int32_t load_put(quipu_str json, view *into, quipu_error *error)
+{
+    record *r;
+    int32_t code = record_of_bytes(json, &r, error);
+    if (code != QUIPU_OK)
+        return code;
+    end_aside(into, record_view(r)->id);
+    code = record_index_put(view_index(into), r, error);
+    record_free(r);
+    return code;
+}
+
+static int32_t load_aside(quipu_str name, view *into, quipu_error *error)
+{
+    buffer id = { 0 };
+    char *path = str_dup(name);
+    int32_t code = path ? view_put_aside(into, path, error)
+                        : fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read the catalogue");
+    if (code == QUIPU_OK && path_record_id(path, &id) && !id.failed)
+        record_index_remove(view_index(into), str_make(id.bytes, id.len));
+    buffer_free(&id);
+    free(path);
+    return code;
+}
+
+static int32_t load_segment(quipu_str segment, view *into, quipu_error *error)
 {
     char sort;
     quipu_str bytes;
     while (take_entry(&segment, &sort, &bytes)) {
-        record *r = NULL;
         int32_t code = QUIPU_OK;
-        if (sort == REMOVAL)
-            record_index_remove(into, bytes);
-        else
-            code = record_of_bytes(bytes, &r, error);
-        if (r)
-            code = record_index_put(into, r, error);
-        record_free(r);
+        if (sort == REMOVAL) {
+            end_aside(into, bytes);
+            record_index_remove(view_index(into), bytes);
+        } else {
+            code = sort == ASIDE ? load_aside(bytes, into, error) : load_put(bytes, into, error);
+        }
         if (code != QUIPU_OK)
             return code;
     }
@@ -66,7 +103,7 @@ static bool position_of(const derived_snapshot *s, object_id *out)
     return position.ptr && position.len == OBJECT_ID_HEX && object_id_parse(position.ptr, out);
 }
 
-int32_t catalogue_load(quipu_backend *self, record_index *into, object_id *at, quipu_error *error)
+int32_t catalogue_load(quipu_backend *self, view *into, object_id *at, quipu_error *error)
 {
     derived_snapshot *snapshot;
     bool damaged = false;
@@ -79,10 +116,10 @@ int32_t catalogue_load(quipu_backend *self, record_index *into, object_id *at, q
     if (damaged)
         log_line(self->host, QUIPU_LOG_WARNING, "the catalogue is damaged and is built again");
     bool there = position_of(snapshot, at);
-    record_index_begin(into);
+    record_index_begin(view_index(into));
     for (uint64_t i = 0; there && i < derived_segments(snapshot) && code == QUIPU_OK; i++)
         code = load_segment(derived_segment(snapshot, i), into, error);
-    record_index_end(into);
+    record_index_end(view_index(into));
     derived_snapshot_free(snapshot);
     return code;
 }
@@ -90,7 +127,7 @@ int32_t catalogue_load(quipu_backend *self, record_index *into, object_id *at, q
 /* ---- saving ---- */
 
 typedef struct save {
-    record_index *from;
+    view *from;
     buffer segment;
     uint64_t entries;
 } save;
@@ -101,8 +138,11 @@ static int32_t save_change(void *context, const tree_change *change)
     buffer id = { 0 };
     if (path_record_id(change->path, &id) && !id.failed) {
         quipu_str name = str_make(id.bytes, id.len);
-        record *r = record_index_find(s->from, name);
-        put_entry(&s->segment, r ? PUT : REMOVAL, r ? record_view(r)->json : name);
+        record *r = record_index_find(view_index(s->from), name);
+        if (view_is_aside(s->from, change->path))
+            put_entry(&s->segment, ASIDE, str_of(change->path));
+        else
+            put_entry(&s->segment, r ? PUT : REMOVAL, r ? record_view(r)->json : name);
         record_free(r);
         s->entries++;
     } else {
@@ -120,13 +160,25 @@ static int32_t save_hit(void *context, const quipu_hit *hit)
     return s->segment.failed ? QUIPU_E_NO_MEMORY : QUIPU_OK;
 }
 
+static int32_t save_aside(void *context, const char *path, const char *reason)
+{
+    save *s = context;
+    (void)reason;
+    put_entry(&s->segment, ASIDE, str_of(path));
+    s->entries++;
+    return s->segment.failed ? QUIPU_E_NO_MEMORY : QUIPU_OK;
+}
+
 static int32_t save_everything(save *s, quipu_error *error)
 {
     quipu_filter all = { .struct_size = sizeof all, .flags = QUIPU_FILTER_EXPIRED, .now = QUIPU_TIME_NONE };
     quipu_scan scan = { .struct_size = sizeof scan, .filter = &all };
     buffer_clear(&s->segment);
     s->entries = 0;
-    return record_index_scan(s->from, &scan, save_hit, s, NULL, error);
+    int32_t code = record_index_scan(view_index(s->from), &scan, save_hit, s, NULL, error);
+    if (code == QUIPU_OK && view_each_aside(s->from, save_aside, s) != QUIPU_OK)
+        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to save the catalogue");
+    return code;
 }
 
 /* The difference since the saved commit; false where it cannot be told. */
@@ -159,7 +211,7 @@ static int32_t write_segment(derived_writer *writer, save *s, bool whole, const 
     return derived_commit(writer, str_make(position, OBJECT_ID_HEX), error);
 }
 
-int32_t catalogue_save(quipu_backend *self, record_index *from, const object_id *at, quipu_error *error)
+int32_t catalogue_save(quipu_backend *self, view *from, const object_id *at, quipu_error *error)
 {
     save s = { .from = from };
     derived_writer *writer;

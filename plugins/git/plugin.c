@@ -7,7 +7,7 @@
 #include <sdk/abi_check.h>
 #include <stdlib.h>
 
-enum { CATALOGUE_FORMAT = 1 };
+enum { CATALOGUE_FORMAT = 2 };
 
 /* ---- life cycle ---- */
 

@@ -136,7 +136,15 @@ int32_t view_each_aside(view *v, aside_fn visit, void *context)
     return code;
 }
 
-static void drop_aside(view *v, const char *path)
+bool view_is_aside(const view *v, const char *path)
+{
+    for (size_t i = 0; i < v->aside_count; i++)
+        if (strcmp(v->aside[i], path) == 0)
+            return true;
+    return false;
+}
+
+void view_drop_aside(view *v, const char *path)
 {
     for (size_t i = 0; i < v->aside_count; i++)
         if (strcmp(v->aside[i], path) == 0) {
@@ -146,8 +154,10 @@ static void drop_aside(view *v, const char *path)
         }
 }
 
-static int32_t put_aside(view *v, const char *path, quipu_error *error)
+int32_t view_put_aside(view *v, const char *path, quipu_error *error)
 {
+    if (view_is_aside(v, path))
+        return QUIPU_OK;
     char **aside = realloc(v->aside, (v->aside_count + 1) * sizeof *aside);
     char *copy = aside ? str_dup(str_of(path)) : NULL;
     if (aside)
@@ -172,7 +182,7 @@ static int32_t forget_file(const catch_up *c, const tree_change *change)
     buffer id = { 0 };
     record *before = NULL;
     int32_t code = QUIPU_OK;
-    drop_aside(c->view, change->path);
+    view_drop_aside(c->view, change->path);
     if (path_record_id(change->path, &id) && !id.failed) {
         record_index_remove(c->view->index, str_make(id.bytes, id.len));
     } else {
@@ -195,10 +205,10 @@ static int32_t follow_change(void *context, const tree_change *change)
     if (code == QUIPU_OK && !after && !object_id_is_none(&change->before))
         code = forget_file(c, change);
     if (code == QUIPU_OK && after) {
-        drop_aside(c->view, change->path);
+        view_drop_aside(c->view, change->path);
         code = record_index_put(c->view->index, after, c->error);
     } else if (code == QUIPU_OK && !object_id_is_none(&change->after)) {
-        code = put_aside(c->view, change->path, c->error);
+        code = view_put_aside(c->view, change->path, c->error);
     }
     record_free(after);
     return code;
@@ -256,7 +266,12 @@ static int32_t make_present(quipu_backend *self, view **out, quipu_error *error)
     int32_t code = view_new(self, &v, error);
     if (code != QUIPU_OK)
         return code;
-    catalogue_load(self, v->index, &v->at, NULL);
+    if (catalogue_load(self, v, &v->at, NULL) != QUIPU_OK) { /* half of it may be loaded */
+        view_give(v);
+        code = view_new(self, &v, error);
+        if (code != QUIPU_OK)
+            return code;
+    }
     pthread_mutex_lock(&self->views);
     if (self->present) {
         view_give(v);
@@ -312,7 +327,7 @@ void view_save(quipu_backend *self)
     if (!self->present || !self->catalogue)
         return;
     view_commit(self->present, &at);
-    if (catalogue_save(self, self->present->index, &at, &error) != QUIPU_OK)
+    if (catalogue_save(self, self->present, &at, &error) != QUIPU_OK)
         log_line(self->host, QUIPU_LOG_WARNING, "the catalogue was not saved: %s", error.message);
 }
 
