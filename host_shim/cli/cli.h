@@ -98,8 +98,8 @@ int store_plugin_path(cli *c, quipu_str *out);
 quipu_write_options store_write_options(const cli *c, const char *operation);
 /* Where --user, --agent, --session or --app is given: STATUS_CHECK after a report when the record is outside of it. */
 int store_check_scope(cli *c, const char *what, const char *id);
-/* The table of an extension of the active backend, inside a lease that the caller has to quipu_leave. STATUS_DONE, or the
- * status after a report. */
+/* The table of an extension of the active backend, inside a lease that the caller has to quipu_leave. STATUS_DONE, or
+ * the status after a report. */
 int store_extension(cli *c, const char *what, const char *id, quipu_lease *lease, const void **table);
 
 /* ---- output.c: how it speaks ---- */

@@ -130,7 +130,7 @@ static int export_to(export *e)
     return status;
 }
 
-/* Where the bytes go first: the file itself where it is no regular one, else a new one beside it, its name in `made`. */
+/* Where the bytes go first: the file itself where it is no regular one, else one beside it, its name in `made`. */
 static int open_output(export *e, const char *file, buffer *made)
 {
     struct stat about;

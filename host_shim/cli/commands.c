@@ -136,13 +136,13 @@ const command cli_commands[] = {
     { "add", "remember a text", "TEXT|-", 1, 1, add_options,
       "Adds one record and prints its id. When the command returns, the record is stored and cannot be lost.\n\n"
       "TEXT is what is searched later; - reads it from standard input. --user, --agent, --session and --app say whom "
-      "it "
-      "belongs to.\n\n"
+      "it belongs to.\n\n"
       "An --id that is taken already is refused with status 1, so that nothing is overwritten by chance; --upsert "
       "replaces.",
       "quipu add \"prefers morning meetings\" --user ana --tag habits\n"
       "quipu add \"Berlin\" --user ana --category city --key home --upsert\n"
-      "# a number in the metadata, and an end\nquipu add \"voucher\" --meta amount:=25 --expires 30d\n"
+      "# a number in the metadata, and an end\n"
+      "quipu add \"voucher\" --meta amount:=25 --expires 30d\n"
       "git log -1 --format=%B | quipu add - --kind message --actor git",
       NULL, cmd_add },
     { "get", "show one record", "ID", 1, 1, get_options,
@@ -150,52 +150,45 @@ const command cli_commands[] = {
       "quipu get 0190f1c2-7a51-7c3e-b0a4-2f6d3f9f8a11\nquipu get home --as-of 2025-01-31 --json", NULL, cmd_get },
     { "update", "change a record", "ID [TEXT|-]", 1, 2, update_options,
       "Changes the text and the fields that are given, and leaves the others alone. An empty value removes: --meta "
-      "NAME= "
-      "takes the member away, --category \"\" the category. --tag gives the whole new set of tags; --tag \"\" empties "
-      "it.\n\n"
+      "NAME= takes the member away, --category \"\" the category. --tag gives the whole new set of tags; --tag \"\" "
+      "empties it.\n\n"
       "A change by somebody else in between is not lost: the record is read, changed and put back only where it is "
-      "still "
-      "what was read. --if-version makes sure of a version that you have seen.",
+      "still what was read. --if-version makes sure of a version that you have seen.",
       "quipu update home \"Hamburg\"\nquipu update home --tag city --meta source=  --importance 0.8", NULL,
       cmd_update },
     { "delete", "forget records", "ID...", 1, -1, delete_options,
       "Deletes the records, all of them or, where one is missing, none. What was there can still be seen with `quipu "
-      "log` "
-      "and brought back with `quipu restore`.",
+      "log` and brought back with `quipu restore`.",
       "quipu delete home\nquipu delete a b c --user ana", NULL, cmd_delete },
     { "list", "list records", "", 0, 0, list_options,
       "Lists records, newest first. There is more than one page where the answer ends with a cursor.\n\n"
       "A filter is JSON: {\"kind\":\"message\"} for equal, {\"importance\":{\"gte\":0.5}} with one of eq ne gt gte lt "
-      "lte in nin "
-      "contains icontains, \"*\" for present, and AND, OR, NOT around lists of filters.",
-      "quipu list --user ana -n 20\nquipu list --filter "
-      "'{\"AND\":[{\"tags\":\"work\"},{\"created_at\":{\"gte\":\"2025-01-01\"}}]}'",
+      "lte in nin contains icontains, \"*\" for present, and AND, OR, NOT around lists of filters.",
+      "quipu list --user ana -n 20\n"
+      "quipu list --filter '{\"AND\":[{\"tags\":\"work\"},{\"created_at\":{\"gte\":\"2025-01-01\"}}]}'",
       NULL, cmd_list },
     { "search", "find records by what they say", "QUERY|- | --stdin", 0, 1, search_options,
       "Shows the records that answer the question best, best first. --user and the like, and --filter, narrow what is "
       "searched.\n\n"
       "With --stdin every line of standard input is a JSON object with the members query, scope, filter, k, mode, "
-      "as_of, "
-      "explain and include_expired, and for each line one line of JSON comes out at once, in the same order: "
+      "as_of, explain and include_expired, and for each line one line of JSON comes out at once, in the same order: "
       "{\"results\":[...]}, or {\"error\":{...}} for a line that could not be answered. The options hold for every "
-      "question "
-      "that does not say otherwise; the scope of the options binds them all.",
+      "question that does not say otherwise; the scope of the options binds them all.",
       "quipu search \"when does she like to meet?\" --user ana -k 3\n"
       "quipu search \"home town\" --as-of 2025-01-31 --explain\n"
-      "printf '%s\\n' '{\"query\":\"meetings\",\"k\":3}' | quipu search --stdin",
+      "printf '%s\\n"
+      "' '{\"query\":\"meetings\",\"k\":3}' | quipu search --stdin",
       "With --stdin: 0 when every line was answered, 1 when some line was answered with an error.", cmd_search },
     { "import", "take in records from a file", "FILE|-", 1, 1, import_options,
       "Stores one record a line of JSON, as `quipu export` writes them; blank lines are skipped. A record with the id "
-      "of a "
-      "stored one replaces it. --user and the like fill in the scope of records that name none.\n\n"
-      "A line that cannot be stored ends the import with its number; the lines before it are stored, and nothing half. "
-      "An interrupt stores the lines read so far and says how far it came.",
+      "of a stored one replaces it. --user and the like fill in the scope of records that name none.\n\n"
+      "A line that cannot be stored ends the import with its number; the lines before it are stored, and nothing "
+      "half. An interrupt stores the lines read so far and says how far it came.",
       "quipu import conversation.jsonl --user ana\nquipu --store new import - < export.jsonl",
       "3 where a line could not be stored; 130 after an interrupt.", cmd_import },
     { "export", "write records to a file", "[FILE|-]", 0, 1, export_options,
       "Writes the records, those that have expired too, one JSON object a line, ordered by id, to FILE or standard "
-      "output. "
-      "Imported into an empty store they have the same versions.",
+      "output. Imported into an empty store they have the same versions.",
       "quipu export backup.jsonl\nquipu export --user ana | gzip > ana.jsonl.gz", NULL, cmd_export },
     { "log", "show what happened", "[ID]", 0, 1, log_options,
       "Shows the revisions of the store, or those that changed one record, newest first: name, time, author, what was "
@@ -223,19 +216,16 @@ const command cli_commands[] = {
       "quipu stats --json", NULL, cmd_stats },
     { "plugins", "show the plugins that are there", "", 0, 0, plugins_options,
       "Shows every plugin in $QUIPU_PLUGIN_PATH, beside the program and in the installed folder, from the note in its "
-      "file; "
-      "no code of it runs. With --load each one is loaded and checked, its backends and embedders are named, and all "
-      "faults "
-      "of those that are refused.",
+      "file; no code of it runs. With --load each one is loaded and checked, its backends and embedders are named, "
+      "and all faults of those that are refused.",
       "quipu plugins\nquipu plugins --load", NULL, cmd_plugins },
     { "verify", "check everything that is stored", "", 0, 0, NULL,
       "Checks the store's structure, every record and the index, and says what is wrong.", "quipu verify",
       "1 where damage was found.", cmd_verify },
     { "validate", "check whether a plugin keeps the contract", "[FILE.so]", 0, 1, validate_options,
       "Loads a plugin and tries it: what the file says, what loading it does to the process, how it takes bad input, "
-      "and "
-      "whether its backends behave as they must. Each check runs in a process of its own with a time limit, so that a "
-      "plugin that crashes or hangs fails that check only.",
+      "and whether its backends behave as they must. Each check runs in a process of its own with a time limit, so "
+      "that a plugin that crashes or hangs fails that check only.",
       "quipu validate build/plugins/git.so\nquipu validate ./mine.so --only contract --json\nquipu validate --list",
       "1 where a check failed, crashed or hung.", cmd_validate },
     { "help", "explain a command", "[COMMAND]", 0, 1, help_options, "Shows the commands, or all about one.",
@@ -245,7 +235,8 @@ const command cli_commands[] = {
     { "completion", "print a completion script for a shell", "bash|zsh|fish", 1, 1, NULL,
       "Prints what makes the shell complete commands and options.",
       "quipu completion bash > ~/.local/share/bash-completion/completions/quipu\n"
-      "quipu completion zsh > ~/.zfunc/_quipu\nquipu completion fish > ~/.config/fish/completions/quipu.fish",
+      "quipu completion zsh > ~/.zfunc/_quipu\n"
+      "quipu completion fish > ~/.config/fish/completions/quipu.fish",
       NULL, cmd_completion },
     { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },
 };
