@@ -111,8 +111,10 @@ void view_drop_aside(view *v, const char *path);
 void view_save(quipu_backend *self);
 /* A revision or a time to a commit, as history.h says. */
 int32_t view_resolve(quipu_backend *self, quipu_str spec, object_id *out, quipu_error *error);
-/* One record as a commit has it, without any view: NULL where it has none. */
-int32_t view_record_at(quipu_backend *self, const object_id *commit_id, quipu_str id, record **out, quipu_error *error);
+/* One record as a commit has it, without any view: NULL where it has none. *aside (may be NULL): what lies at its path is no
+ * record. */
+int32_t view_record_at(quipu_backend *self, const object_id *commit_id, quipu_str id, record **out, bool *aside,
+                       quipu_error *error);
 /* A new view of one commit, from its tree alone: for verify. */
 int32_t view_fresh(quipu_backend *self, const object_id *commit_id, view **out, quipu_error *error);
 /* Decodes what was stored, up to the size that any setting allows: a limit that was lowered hides nothing. */

@@ -397,6 +397,7 @@ static int32_t history_restore(quipu_backend *self, const quipu_str *id, const q
                                quipu_error *error)
 {
     object_id at, head;
+    bool aside = false;
     record *then = NULL, *now = NULL;
     quipu_change_set set;
     int32_t code = check_entry(self, call, error);
@@ -409,11 +410,16 @@ static int32_t history_restore(quipu_backend *self, const quipu_str *id, const q
     if (code == QUIPU_OK)
         code = view_resolve(self, *as_of, &at, error);
     if (code == QUIPU_OK)
-        code = view_record_at(self, &at, *id, &then, error);
+        code = view_record_at(self, &at, *id, &then, &aside, error);
+    if (code == QUIPU_OK && aside) {
+        code =
+            fail(error, QUIPU_E_CORRUPT, "as_of", "the file of that record was damaged then; choose another revision");
+        fail_name_record(error, id);
+    }
     if (code == QUIPU_OK)
         code = git_store_head(self->store, &head, error);
     if (code == QUIPU_OK)
-        code = view_record_at(self, &head, *id, &now, error);
+        code = view_record_at(self, &head, *id, &now, NULL, error);
     if (code == QUIPU_OK && !then && !now) {
         code = fail(error, QUIPU_E_NOT_FOUND, "id", "there is no such record now, nor was there then");
         fail_name_record(error, id);

@@ -19,7 +19,7 @@ int32_t git_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit,
         code =
             query->as_of.ptr ? view_resolve(self, query->as_of, &at, error) : git_store_head(self->store, &at, error);
     if (code == QUIPU_OK)
-        code = view_record_at(self, &at, query->id, &r, error);
+        code = view_record_at(self, &at, query->id, &r, NULL, error);
     if (code != QUIPU_OK)
         return code;
     int32_t matches = r ? filter_match(query->filter, record_view(r), clock_now(self->host)) : 0;

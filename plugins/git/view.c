@@ -378,7 +378,8 @@ int32_t view_take(quipu_backend *self, quipu_str as_of, view **out, quipu_error 
     return as_of.ptr ? take_past(self, as_of, out, error) : take_present(self, out, error);
 }
 
-int32_t view_record_at(quipu_backend *self, const object_id *commit_id, quipu_str id, record **out, quipu_error *error)
+int32_t view_record_at(quipu_backend *self, const object_id *commit_id, quipu_str id, record **out, bool *aside,
+                       quipu_error *error)
 {
     object_id tree, blob;
     buffer path = { 0 };
@@ -390,6 +391,8 @@ int32_t view_record_at(quipu_backend *self, const object_id *commit_id, quipu_st
         code = tree_find(git_store_objects(self->store), &tree, path.bytes, &blob, error);
     if (code == QUIPU_OK && !object_id_is_none(&blob))
         code = read_file(self, &blob, path.bytes, out, error);
+    if (aside)
+        *aside = code == QUIPU_OK && !*out && !object_id_is_none(&blob);
     buffer_free(&path);
     return code;
 }
