@@ -199,7 +199,7 @@ static bool make_folders(job *j)
 /* What the machine's owner has configured must not decide whether a test passes. */
 static void set_environment(const job *j)
 {
-    static const char *const unwanted[] = { "QUIPU_STORE",   "QUIPU_CONFIG",    "QUIPU_PLUGIN_PATH", "XDG_DATA_HOME",
+    static const char *const unwanted[] = { "QUIPU_STORE",    "QUIPU_CONFIG",    "QUIPU_PLUGIN_PATH", "XDG_DATA_HOME",
                                             "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "GIT_DIR",           "GIT_WORK_TREE",
                                             "GIT_INDEX_FILE", "NO_COLOR",        "MAKEFLAGS",         "MAKELEVEL",
                                             "MFLAGS" };
