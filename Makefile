@@ -44,7 +44,7 @@ say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 BASE_OBJ    := $(call objects,$(wildcard base/*.c))
-SDK_OBJ     := $(call objects,$(wildcard plugins/sdk/*.c))
+SDK_OBJ     := $(call objects,$(wildcard plugins/sdk/*/*.c))
 STORAGE_OBJ := $(call objects,$(filter-out storage_git/os.c,$(wildcard storage_git/*.c)))
 OS_OBJ      := $(call objects,$(wildcard storage_git/os.c))
 CORE_OBJ    := $(call objects,$(wildcard host_shim/core/*.c host_shim/validate/*.c))

@@ -8,7 +8,7 @@
 #ifndef SDK_QUERY_H
 #define SDK_QUERY_H
 
-#include "record_list.h"
+#include <sdk/record_list.h>
 #include <quipu/query.h>
 
 /* Structs, flags, ids, order, k, mode, filter and texts, as plugin_api/quipu/query.h has them. Errors: INVALID. */

@@ -8,7 +8,7 @@
 #ifndef SDK_RECORD_INDEX_H
 #define SDK_RECORD_INDEX_H
 
-#include "record.h"
+#include <sdk/record.h>
 #include <quipu/backend.h>
 
 typedef struct record_index record_index;

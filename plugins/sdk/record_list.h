@@ -7,7 +7,7 @@
 #ifndef SDK_RECORD_LIST_H
 #define SDK_RECORD_LIST_H
 
-#include "record.h"
+#include <sdk/record.h>
 #include <quipu/filter.h>
 
 typedef struct record_list {

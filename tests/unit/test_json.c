@@ -9,7 +9,7 @@
 #include <locale.h>
 #include <math.h>
 #include <sdk/json.h>
-#include <sdk/json_find.h>
+#include <sdk/codec/json_find.h>
 #include <stdio.h>
 #include <stdlib.h>
 

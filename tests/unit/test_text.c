@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include <base/buffer.h>
-#include <sdk/str_table.h>
+#include <sdk/search/str_table.h>
 #include <sdk/text.h>
 #include <stdio.h>
 #include <stdlib.h>

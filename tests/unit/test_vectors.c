@@ -8,7 +8,7 @@
 
 #include <base/buffer.h>
 #include <math.h>
-#include <sdk/passages.h>
+#include <sdk/search/passages.h>
 #include <sdk/vectors.h>
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* filter_check.c - a filter that crossed the ABI is looked through before anything believes it. */
-#include "filter.h"
+#include <sdk/filter.h>
 
-#include "abi_check.h"
+#include <sdk/abi_check.h>
 #include "filter_limits.h"
 #include "record_fields.h"
 

@@ -1,10 +1,10 @@
 /* record_index_scan.c - see record_index.h: records in order, page by page. */
 #include "record_index_inner.h"
 
-#include "abi_check.h"
-#include "filter.h"
-#include "query.h"
-#include "record_list.h"
+#include <sdk/abi_check.h>
+#include <sdk/filter.h>
+#include <sdk/query.h>
+#include <sdk/record_list.h>
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* utf8.c - UTF-8, checked and written. */
-#include "json.h"
+#include <sdk/json.h>
 
 /* RFC 3629, section 4. */
 size_t utf8_sequence(const char *bytes, size_t len)

@@ -1,5 +1,5 @@
 /* vectors.c - see vectors.h. Rows lie in blocks of about 4 MiB, so that growing copies nothing. */
-#include "vectors.h"
+#include <sdk/vectors.h>
 
 #include <base/fail.h>
 #include <cblas.h>

@@ -3,11 +3,11 @@
  *
  * Everything that the nodes point to lives in one arena, whose blocks never move; only the array of nodes grows.
  */
-#include "filter.h"
+#include <sdk/filter.h>
 
 #include "filter_limits.h"
-#include "json.h"
-#include "record.h"
+#include <sdk/json.h>
+#include <sdk/record.h>
 #include "record_fields.h"
 
 #include <base/buffer.h>

@@ -1,5 +1,5 @@
 /* json_print.c - the canonical form and the one-line form. */
-#include "json.h"
+#include <sdk/json.h>
 
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 /* query.c - see query.h. */
-#include "query.h"
+#include <sdk/query.h>
 
-#include "abi_check.h"
-#include "filter.h"
-#include "text.h"
+#include <sdk/abi_check.h>
+#include <sdk/filter.h>
+#include <sdk/text.h>
 
 #include <base/fail.h>
 #include <math.h>

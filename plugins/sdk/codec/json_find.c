@@ -1,7 +1,7 @@
 /* json_find.c - see json_find.h. */
 #include "json_find.h"
 
-#include "json.h"
+#include <sdk/json.h>
 
 static void skip_blanks(quipu_str *s)
 {

@@ -3,7 +3,7 @@
  *
  * strtod and printf obey the process's locale, which belongs to the host; the calls here run under the "C" locale.
  */
-#include "json.h"
+#include <sdk/json.h>
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* abi_check.c - see abi_check.h. */
-#include "abi_check.h"
+#include <sdk/abi_check.h>
 
-#include "json.h"
+#include <sdk/json.h>
 
 #include <base/fail.h>
 #include <quipu/record.h>

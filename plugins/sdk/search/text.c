@@ -1,5 +1,5 @@
 /* text.c - see text.h. */
-#include "text.h"
+#include <sdk/text.h>
 
 #include "text_case.h"
 

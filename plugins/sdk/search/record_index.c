@@ -4,9 +4,9 @@
 #endif
 #include "record_index_inner.h"
 
-#include "abi_check.h"
-#include "filter.h"
-#include "query.h"
+#include <sdk/abi_check.h>
+#include <sdk/filter.h>
+#include <sdk/query.h>
 
 #include <stdlib.h>
 #include <time.h>

@@ -1,9 +1,9 @@
 /* record_index_search.c - see record_index.h: the best records for a question. */
 #include "record_index_inner.h"
 
-#include "abi_check.h"
-#include "filter.h"
-#include "query.h"
+#include <sdk/abi_check.h>
+#include <sdk/filter.h>
+#include <sdk/query.h>
 #include "record_words.h"
 
 #include <math.h>

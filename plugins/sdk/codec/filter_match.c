@@ -4,9 +4,9 @@
  * Typed fields are read from the view; every other path is looked up in the record's JSON text (json_find.h), and only
  * when the answer depends on it. Memory is taken only for a JSON string that holds escapes.
  */
-#include "filter.h"
+#include <sdk/filter.h>
 
-#include "json.h"
+#include <sdk/json.h>
 #include "json_find.h"
 #include "record_fields.h"
 

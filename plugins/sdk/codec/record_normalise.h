@@ -4,7 +4,7 @@
 #ifndef SDK_RECORD_NORMALISE_H
 #define SDK_RECORD_NORMALISE_H
 
-#include "record.h"
+#include <sdk/record.h>
 
 /* Changes `tree` and fills `view` from it (not version and json); its strings point into the tree, its tags to `*tags`, which
  * the caller frees. On failure too the view is filled as far as it went. */

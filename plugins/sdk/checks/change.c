@@ -1,8 +1,8 @@
 /* change.c - see change.h. */
-#include "change.h"
+#include <sdk/change.h>
 
-#include "abi_check.h"
-#include "record.h"
+#include <sdk/abi_check.h>
+#include <sdk/record.h>
 
 #include <base/fail.h>
 #include <math.h>

@@ -1,8 +1,8 @@
 /* record_list.c - see record_list.h. */
-#include "record_list.h"
+#include <sdk/record_list.h>
 
-#include "change.h"
-#include "filter.h"
+#include <sdk/change.h>
+#include <sdk/filter.h>
 
 #include <base/fail.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
  * record.c - the owned record: from JSON, by way of record_normalise, or from a view that crossed the ABI.
  */
-#include "record.h"
+#include <sdk/record.h>
 
-#include "json.h"
+#include <sdk/json.h>
 #include "record_fields.h"
 #include "record_normalise.h"
 

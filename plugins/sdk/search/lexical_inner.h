@@ -2,9 +2,9 @@
 #ifndef SDK_LEXICAL_INNER_H
 #define SDK_LEXICAL_INNER_H
 
-#include "lexical.h"
+#include <sdk/lexical.h>
 #include "str_table.h"
-#include "text.h"
+#include <sdk/text.h>
 
 /* One word of one document. */
 typedef struct posting {

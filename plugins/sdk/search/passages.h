@@ -7,7 +7,7 @@
 #ifndef SDK_PASSAGES_H
 #define SDK_PASSAGES_H
 
-#include "vectors.h"
+#include <sdk/vectors.h>
 
 #define PASSAGES_NONE UINT32_MAX
 #define PASSAGES_KEY 32 /* bytes of a key: SHA-256 of the text */

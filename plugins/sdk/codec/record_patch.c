@@ -2,9 +2,9 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* memmem */
 #endif
-#include "record.h"
+#include <sdk/record.h>
 
-#include "json.h"
+#include <sdk/json.h>
 #include "record_normalise.h"
 
 #include <base/fail.h>

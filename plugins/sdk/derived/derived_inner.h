@@ -2,7 +2,7 @@
 #ifndef SDK_DERIVED_INNER_H
 #define SDK_DERIVED_INNER_H
 
-#include "derived.h"
+#include <sdk/derived.h>
 
 #include <base/buffer.h>
 #include <base/fail.h>

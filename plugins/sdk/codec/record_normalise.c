@@ -1,7 +1,7 @@
 /* record_normalise.c - see record_normalise.h. One function a field type; the table of record_fields.h says which. */
 #include "record_normalise.h"
 
-#include "json.h"
+#include <sdk/json.h>
 #include "record_fields.h"
 
 #include <base/fail.h>

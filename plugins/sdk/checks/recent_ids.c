@@ -1,5 +1,5 @@
 /* recent_ids.c - see recent_ids.h. */
-#include "recent_ids.h"
+#include <sdk/recent_ids.h>
 
 #include <base/hash.h>
 #include <stdlib.h>

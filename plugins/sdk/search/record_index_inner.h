@@ -16,9 +16,9 @@
 #ifndef SDK_RECORD_INDEX_INNER_H
 #define SDK_RECORD_INDEX_INNER_H
 
-#include "lexical.h"
+#include <sdk/lexical.h>
 #include "passages.h"
-#include "record_index.h"
+#include <sdk/record_index.h>
 #include "str_table.h"
 
 #include <base/buffer.h>

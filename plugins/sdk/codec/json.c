@@ -2,7 +2,7 @@
  * json.c - the strict parser. It builds cJSON's tree itself: cJSON's own parser cuts numbers at 63 bytes, strings at
  * \u0000, and lets much pass that RFC 8259 does not.
  */
-#include "json.h"
+#include <sdk/json.h>
 
 #include <base/fail.h>
 #include <quipu/record.h>
