@@ -1,5 +1,4 @@
 # Stock git on a store, and what is no store: each promise as somebody with a shell would try it.
-# shellcheck disable=SC2317
 . "$(dirname "$0")/lib.sh"
 
 # A store may belong to somebody else than the one who runs the tests (in a container); branches are called main.
