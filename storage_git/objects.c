@@ -207,6 +207,8 @@ int32_t objects_find_commit(objects *o, const char *digits, size_t len, object_i
     int result = -1;
     if (git_oid_fromstrn(&prefix, digits, len) != 0)
         return fail(error, QUIPU_E_INVALID, "revision", "%.*s is not a revision", (int)len, digits);
+    if (len < OBJECT_ID_HEX)
+        objects_forget(o); /* one that begins alike may lie in a pack that came since */
     for (int attempt = 0; attempt < 2 && result != 0 && result != GIT_EAMBIGUOUS; attempt++) {
         database *d = database_take(o);
         result = git_odb_read_prefix(&object, d->odb, &prefix, len);
