@@ -161,13 +161,14 @@ int main(void)
     if (quipu_open(&options, &q, &error) != QUIPU_OK)
         stop("open", error.message);
     pid_t gc = start_gc();
+    const long part = n / FIFTHS;
     for (int f = 0; f < FIFTHS; f++) {
         double begin = now_s();
-        for (long i = f * n / FIFTHS; i < (f + 1) * n / FIFTHS; i++) {
+        for (long i = f * part; i < (f + 1) * part; i++) {
             add(q, i);
             count_packs();
         }
-        rates[f] = (double)((f + 1) * n / FIFTHS - f * n / FIFTHS) / (now_s() - begin);
+        rates[f] = (double)part / (now_s() - begin);
         char subject[32];
         snprintf(subject, sizeof subject, "fifth %d", f + 1);
         print(subject, rates[f], "adds/s");

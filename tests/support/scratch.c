@@ -41,10 +41,8 @@ int scratch_git(const char *folder, char *output, size_t size, const char *argum
     if (!pipe)
         return -1;
     while (fgets(line, sizeof line, pipe))
-        if (output && used + strlen(line) < size) {
-            strcpy(output + used, line);
-            used += strlen(line);
-        }
+        if (output && used + strlen(line) < size)
+            used += (size_t)snprintf(output + used, size - used, "%s", line);
     if (output && used == 0)
         output[0] = '\0';
     int status = pclose(pipe);

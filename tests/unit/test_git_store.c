@@ -350,7 +350,7 @@ static void a_lock_of_somebody_else_is_left_alone(void **state)
 
 static void stale_keeps_and_temporary_files_are_cleared_at_open(void **state)
 {
-    static const char *const names[] = { "pack-1111111111111111111111111111111111111111.keep", "tmp_quipu_1.pack" };
+    static const char *const names[] = { "pack-1111111111111111111111111111111111111111.keep", "quipu_tmp_1.pack" };
     char path[300];
     (void)state;
     git_store_close(open_store());
