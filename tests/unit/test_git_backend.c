@@ -242,12 +242,11 @@ static void any_id_keeps_to_itself(void **state)
 static void a_record_over_the_limit_is_refused_by_name(void **state)
 {
     quipu *q;
-    static char json[5000];
+    static char text[3000], json[5000];
     (void)state;
+    memset(text, 'x', sizeof text - 1);
+    snprintf(json, sizeof json, "{\"text\":\"%s\"}", text);
     assert_int_equal(memories_try_open(store, "{\"record_max\":2048}", 0, &q), QUIPU_OK);
-    int n = snprintf(json, sizeof json, "{\"text\":\"");
-    memset(json + n, 'x', 3000);
-    strcpy(json + n + 3000, "\"}");
     assert_int_equal(memories_write(q, put_of("big", json), NULL, NULL), QUIPU_E_TOO_LARGE);
     assert_string_equal(memories_error.id, "big");
     assert_int_equal(memories_count(q), 0);
@@ -529,13 +528,13 @@ static void fill_for_catalogue(quipu *q, int from, int to)
 static void the_catalogue_can_be_lost_or_damaged(void **state)
 {
     static char before[4000], listed[4000];
+    static const char flip[] = "for f in $(find store/quipu/catalogue -type f -size +0); do "
+                               "printf '\\377' | dd of=$f bs=1 seek=60 conv=notrunc 2>/dev/null; done";
     static const char *const harms[] = {
         "true",
         "test -n \"$(find store/quipu/catalogue -type f)\" && rm -rf store/quipu/catalogue",
         "for f in $(find store/quipu/catalogue -type f -size +0); do s=$(stat -c %s $f); truncate -s $((s/2)) $f; done",
-        "for f in $(find store/quipu/catalogue -type f -size +0); do s=$(stat -c %s $f); printf '\\377' | dd of=$f "
-        "bs=1 "
-        "seek=$((s/2)) conv=notrunc 2>/dev/null; done",
+        flip,
         "for f in $(find store/quipu/catalogue -type f); do : >$f; done",
     };
     (void)state;

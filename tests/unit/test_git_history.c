@@ -151,7 +151,7 @@ static int32_t undo(const char *id, const char *spec, quipu_receipt *receipt)
 
 static void revisions_are_found_by_name_beginning_distance_and_time(void **state)
 {
-    char first[64], second[64], init[64], brief[16];
+    char first[64], second[64], init[64], brief[20];
     (void)state;
     memories_time = NEW_YEAR + 12 * 3600 * (int64_t)1000000;
     copy(init, resolve("HEAD", NULL));
@@ -165,7 +165,7 @@ static void revisions_are_found_by_name_beginning_distance_and_time(void **state
     assert_string_equal(resolve("main~2", NULL), init);
     snprintf(brief, sizeof brief, "%.12s", first);
     assert_string_equal(resolve(brief, NULL), first);
-    strcat(brief, "~1");
+    snprintf(brief, sizeof brief, "%.12s~1", first);
     assert_string_equal(resolve(brief, NULL), init);
     for (char *c = first; *c; c++) /* capitals are digits as well */
         if (*c >= 'a' && *c <= 'f')
