@@ -272,8 +272,7 @@ static int kill_writer(int round, long after_us)
 static void assert_nothing_left_over(void)
 {
     char command[400], line[300] = "";
-    snprintf(command, sizeof command,
-             "find '%s' -name '*.keep' -o -name 'tmp_*' -o -name '*.lock' -o -name '*.tmp-*' | head -n 1", store);
+    snprintf(command, sizeof command, "find '%s' -name '*.keep' -o -name 'tmp_*' -o -name '*.lock' | head -n 1", store);
     FILE *pipe = popen(command, "r");
     assert_non_null(pipe);
     if (fgets(line, sizeof line, pipe))
