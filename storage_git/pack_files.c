@@ -166,6 +166,35 @@ static bool keep_is_ours(const char *path)
     return ours;
 }
 
+/* What a crash left of a pack of ours: the pack without its index. Git's own packs cannot be written to. */
+static bool is_half(const char *folder, const char *name)
+{
+    buffer path = { 0 };
+    struct stat st;
+    uint64_t len;
+    path_of(folder, name, ".pack", &path);
+    bool half =
+        !path.failed && stat(path.bytes, &st) == 0 && (st.st_mode & S_IWUSR) && !size_of(folder, name, ".idx", &len);
+    buffer_free(&path);
+    return half;
+}
+
+/* Takes away a keep that a killed process of ours left; and its pack, where that was not yet, or no longer, whole. */
+static void clear_keep(const char *folder, const char *file)
+{
+    buffer path = { 0 };
+    char name[PACK_NAME_SIZE] = "";
+    path_of(folder, file, "", &path);
+    if (!path.failed && keep_is_ours(path.bytes)) {
+        if (strlen(file) == NAME_LEN + 5)
+            memcpy(name, file, NAME_LEN);
+        if (name[0] && is_half(folder, name))
+            pack_withdraw(folder, name);
+        os->unlink(path.bytes);
+    }
+    buffer_free(&path);
+}
+
 void pack_clear_stale(const char *folder)
 {
     DIR *dir = opendir(folder);
@@ -175,10 +204,11 @@ void pack_clear_stale(const char *folder)
         return;
     while ((entry = readdir(dir)) != NULL) {
         size_t len = strlen(entry->d_name);
-        bool keep = len > 5 && strcmp(entry->d_name + len - 5, ".keep") == 0;
+        if (len > 5 && strcmp(entry->d_name + len - 5, ".keep") == 0)
+            clear_keep(folder, entry->d_name);
         path_of(folder, entry->d_name, "", &path);
         bool unfinished = begins(entry->d_name, "quipu_tmp_") || strstr(entry->d_name, ".idx.tmp-") != NULL;
-        if (!path.failed && (unfinished || (keep && keep_is_ours(path.bytes))))
+        if (!path.failed && unfinished)
             os->unlink(path.bytes);
     }
     closedir(dir);

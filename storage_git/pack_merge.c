@@ -216,6 +216,8 @@ static int32_t merge_end(merge *m, bool durable, char name[PACK_NAME_SIZE])
     object_id_print((const object_id *)(const void *)checksum, digits);
     snprintf(name, PACK_NAME_SIZE, "pack-%s", digits);
     if (code == QUIPU_OK)
+        code = pack_keep(m->folder, name, m->error); /* until the old ones are gone */
+    if (code == QUIPU_OK)
         code = pack_file_publish(m->folder, name, m->temporary, &index, durable, m->error);
     buffer_free(&index);
     return code;
@@ -237,11 +239,27 @@ static void merge_finish(merge *m)
     buffer_free(&m->pending);
 }
 
+/* Takes packs 0..n-1 of the list away, save one of that name; on failure the new pack instead, so that all is as it was. */
+static void settle(const char *folder, const pack_file *packs, size_t n, const char *name, bool merged)
+{
+    bool among = false;
+    for (size_t i = 0; i < n; i++) {
+        bool same = strcmp(packs[i].name, name) == 0;
+        among = among || same;
+        if (merged && !same)
+            pack_withdraw(folder, packs[i].name);
+    }
+    if (merged || among)
+        pack_release(folder, name);
+    else if (name[0])
+        pack_withdraw(folder, name);
+}
+
 /* Copies packs 0..n-1 of the list together and takes them away. */
 static int32_t merge_packs(const char *folder, pack_file *packs, size_t n, bool durable, quipu_error *error)
 {
     merge m = { .folder = folder, .error = error, .fd = -1 };
-    char name[PACK_NAME_SIZE];
+    char name[PACK_NAME_SIZE] = "";
     int32_t code = QUIPU_OK;
     for (size_t i = 0; i < n && code == QUIPU_OK; i++)
         code = pack_file_map(folder, &packs[i], error);
@@ -252,9 +270,7 @@ static int32_t merge_packs(const char *folder, pack_file *packs, size_t n, bool 
     if (code == QUIPU_OK)
         code = merge_end(&m, durable, name);
     merge_finish(&m);
-    for (size_t i = 0; i < n && code == QUIPU_OK; i++)
-        if (strcmp(packs[i].name, name) != 0)
-            pack_withdraw(folder, packs[i].name);
+    settle(folder, packs, n, name, code == QUIPU_OK);
     return code;
 }
 

@@ -181,6 +181,20 @@ static void pack_path(const char *folder, const char *name, const char *suffix, 
     buffer_printf(out, "%s/%s%s", folder, name, suffix);
 }
 
+int32_t pack_keep(const char *folder, const char *name, quipu_error *error)
+{
+    static const char text[] = "quipu: in use until the ref has moved\n";
+    buffer path = { 0 };
+    int32_t code = QUIPU_OK;
+    pack_path(folder, name, ".keep", &path);
+    if (path.failed)
+        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to write a pack");
+    else if (os_write_new(path.bytes, text, sizeof text - 1, false) < 0 && errno != EEXIST)
+        code = fail_errno(error, errno, "cannot write %s", path.bytes);
+    buffer_free(&path);
+    return code;
+}
+
 void pack_release(const char *folder, const char *name)
 {
     buffer path = { 0 };
@@ -194,6 +208,7 @@ void pack_withdraw(const char *folder, const char *name)
 {
     static const char *const suffixes[] = { ".idx", ".pack", ".keep" };
     buffer path = { 0 };
+    pack_keep(folder, name, NULL); /* a pack that is half gone is known by it */
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         pack_path(folder, name, suffixes[i], &path);
         if (!path.failed)
@@ -228,20 +243,6 @@ done:
     return code;
 }
 
-static int32_t publish_keep(const char *folder, const char *name, quipu_error *error)
-{
-    static const char text[] = "quipu: in use until the ref has moved\n";
-    buffer path = { 0 };
-    int32_t code = QUIPU_OK;
-    pack_path(folder, name, ".keep", &path);
-    if (path.failed)
-        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to write a pack");
-    else if (os_write_new(path.bytes, text, sizeof text - 1, false) < 0 && errno != EEXIST)
-        code = fail_errno(error, errno, "cannot write %s", path.bytes);
-    buffer_free(&path);
-    return code;
-}
-
 int32_t pack_writer_publish(pack_writer *w, const char *folder, bool durable, char name[PACK_NAME_SIZE],
                             quipu_error *error)
 {
@@ -257,7 +258,7 @@ int32_t pack_writer_publish(pack_writer *w, const char *folder, bool durable, ch
     int32_t code = w->bytes.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a new pack")
                                    : build_index(w, checksum, &index, error);
     if (code == QUIPU_OK)
-        code = publish_keep(folder, name, error);
+        code = pack_keep(folder, name, error);
     if (code == QUIPU_OK)
         code = publish_file(folder, name, ".pack", &w->bytes, durable, error);
     if (code == QUIPU_OK)

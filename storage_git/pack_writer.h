@@ -36,9 +36,12 @@ uint32_t pack_writer_count(const pack_writer *w);
  * name: receives "pack-<digits>". */
 int32_t pack_writer_publish(pack_writer *w, const char *folder, bool durable, char name[PACK_NAME_SIZE],
                             quipu_error *error);
+/* Puts a keep beside a pack that is there, or is about to be; one that is there already will do. */
+int32_t pack_keep(const char *folder, const char *name, quipu_error *error);
 /* Takes the keep away. */
 void pack_release(const char *folder, const char *name);
-/* Takes away a published pack that no ref leads to. */
+/* Takes away a published pack that no ref leads to, or that another has taken the place of. A keep stands there until it is gone: a pack
+ * with our keep and no index is what a crash left of one. */
 void pack_withdraw(const char *folder, const char *name);
 
 #endif
