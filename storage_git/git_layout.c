@@ -35,6 +35,9 @@ static const char config[] = "[core]\n"
 static const char *const folders[] = { "objects",    "objects/info", "objects/pack", "refs",
                                        "refs/heads", "refs/tags",    "info" };
 
+/* Where those are made; the last is the folder that the repository itself is in. */
+static const char *const synced[] = { "objects", "refs", "", ".." };
+
 static int32_t path_in(const char *path, const char *name, buffer *out, quipu_error *error)
 {
     buffer_clear(out);
@@ -52,6 +55,11 @@ static bool exists(const char *path, const char *name, bool folder)
     return there;
 }
 
+static bool is_begun_file(const char *name)
+{
+    return strncmp(name, "config.tmp-", 11) == 0 || strncmp(name, "HEAD.tmp-", 9) == 0;
+}
+
 /* Names that git_layout_make and its callers make before HEAD. */
 static bool is_beginning(const char *name)
 {
@@ -59,7 +67,7 @@ static bool is_beginning(const char *name)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0)
             return true;
-    return strncmp(name, "config.tmp-", 11) == 0 || strncmp(name, "HEAD.tmp-", 9) == 0;
+    return is_begun_file(name);
 }
 
 int32_t git_layout_inspect(const char *path, git_layout_state *out, quipu_error *error)
@@ -102,16 +110,37 @@ static int32_t write_missing(const char *path, const char *name, const char *tex
     return code;
 }
 
+/* Takes away files that a killed process had begun with. */
+static void clear_begun(const char *path)
+{
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    buffer full = { 0 };
+    while (dir && (entry = readdir(dir)) != NULL)
+        if (is_begun_file(entry->d_name) && path_in(path, entry->d_name, &full, NULL) == QUIPU_OK)
+            os->unlink(full.bytes);
+    if (dir)
+        closedir(dir);
+    buffer_free(&full);
+}
+
+/* HEAD is written last, when everything before it is safe: where it is there, the repository is whole. */
 int32_t git_layout_make(const char *path, quipu_error *error)
 {
     buffer full = { 0 };
     int32_t code = QUIPU_OK;
+    clear_begun(path);
     if (exists(path, "HEAD", false))
         return QUIPU_OK;
     for (size_t i = 0; i < sizeof folders / sizeof folders[0] && code == QUIPU_OK; i++) {
         code = path_in(path, folders[i], &full, error);
         if (code == QUIPU_OK)
             code = os_make_folder(full.bytes, error);
+    }
+    for (size_t i = 0; i < sizeof synced / sizeof synced[0] && code == QUIPU_OK; i++) {
+        code = path_in(path, synced[i], &full, error);
+        if (code == QUIPU_OK && os_sync_folder(full.bytes) < 0 && errno != EACCES) /* not every parent may be read */
+            code = fail_errno(error, errno, "cannot sync the folder %s", full.bytes);
     }
     buffer_free(&full);
     if (code == QUIPU_OK)
