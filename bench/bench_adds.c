@@ -34,8 +34,20 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static pid_t gc; /* the shell that runs `git gc` in a loop, in a process group of its own; 0: none */
+
+static void stop_gc(void)
+{
+    if (gc > 0) {
+        kill(-gc, SIGKILL);
+        waitpid(gc, NULL, 0);
+    }
+    gc = 0;
+}
+
 static void stop(const char *what, const char *why)
 {
+    stop_gc();
     fprintf(stderr, "bench_adds: %s: %s\n", what, why);
     exit(1);
 }
@@ -114,19 +126,19 @@ static double floor_of_a_commit(void)
     return (now_s() - begin) / FLOOR_ROUNDS;
 }
 
-static pid_t start_gc(void)
+static void start_gc(void)
 {
     if (!getenv("GC"))
-        return 0;
-    pid_t child = fork();
-    if (child == 0) {
+        return;
+    gc = fork();
+    if (gc == 0) {
         setpgid(0, 0);
         execl("/bin/sh", "sh", "-c",
               "while :; do git -c safe.directory='*' -C \"$0\" gc -q --prune=now 2>/dev/null; done", store,
               (char *)NULL);
         _exit(127);
     }
-    return child;
+    setpgid(gc, gc);
 }
 
 static double disk_bytes(void)
@@ -160,7 +172,7 @@ int main(void)
                               .plugin_path = { plugins, strlen(plugins) } };
     if (quipu_open(&options, &q, &error) != QUIPU_OK)
         stop("open", error.message);
-    pid_t gc = start_gc();
+    start_gc();
     const long part = n / FIFTHS;
     for (int f = 0; f < FIFTHS; f++) {
         double begin = now_s();
@@ -173,10 +185,7 @@ int main(void)
         snprintf(subject, sizeof subject, "fifth %d", f + 1);
         print(subject, rates[f], "adds/s");
     }
-    if (gc > 0) {
-        kill(-gc, SIGKILL);
-        waitpid(gc, NULL, 0);
-    }
+    stop_gc();
     quipu_close(q, NULL);
     double bare = floor_of_a_commit();
     print("bare syncs of a commit", 1 / bare, "commits/s");
