@@ -151,7 +151,12 @@ static int write_note(git_store *s, const object_id *intended)
     object_id_print(intended, text);
     if (os->ftruncate(s->lock_fd, 0) < 0 || lseek(s->lock_fd, 0, SEEK_SET) < 0)
         return -1;
-    return object_id_is_none(intended) ? 0 : os_write_all(s->lock_fd, text, OBJECT_ID_HEX);
+    if (object_id_is_none(intended))
+        return 0;
+    if (os_write_all(s->lock_fd, text, OBJECT_ID_HEX) < 0)
+        return -1;
+    /* Else a power cut could leave the branch's lock, which is synced, and not the note that says whose it is. */
+    return s->options.durable ? os->fdatasync(s->lock_fd) : 0;
 }
 
 /* With the lock held: takes away what a killed writer left. */
