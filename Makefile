@@ -2,6 +2,7 @@
 #
 #   make demo            a short story that shows what Quipu does
 #   make test            every test; T="test_a test_b" for some; SAN=address,undefined or SAN=thread for the same under a sanitizer
+#   make test-long       the fault harness of tests/crash/ in full: thousands of crashes and power cuts, 32 writers (some ten minutes)
 #   make test-valgrind   the unit tests under valgrind
 #   make check-abi       the public headers: language standards, layout, tags, abidiff; make update-abi writes the references anew
 #   make lint            formatting, clang-tidy, cppcheck, dependency rules, shellcheck; make format formats
@@ -124,8 +125,11 @@ TEST_LIBS := -lcmocka $(STORAGE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
 -include tests/mutants/mutants.mk
 -include examples/examples.mk
 
+# tests/crash/ drives the git backend through a faulty table of file operations: it links the backend itself.
+CRASH_OBJ := $(call objects,$(filter-out tests/crash/test_%,$(wildcard tests/crash/*.c)) $(wildcard plugins/git/*.c))
+
 define test_rule
-$(B)/tests/$(basename $(notdir $(1))): $(call objects,$(1)) $(TEST_ARCHIVES)
+$(B)/tests/$(basename $(notdir $(1))): $(call objects,$(1)) $(if $(filter tests/crash/%,$(1)),$(CRASH_OBJ)) $(TEST_ARCHIVES)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -pie -o $$@ $$^ $$(TEST_LIBS)
@@ -156,6 +160,12 @@ test-programs: $(TEST_PROGRAMS) $(B)/tests/runner all man $(MUTANTS) $(EXAMPLES)
 run-tests: test-programs
 	$(if $(TEST_C)$(TEST_SH),,@echo "make test: there is no test named $(T)" >&2; exit 2)
 	@$(RUN_TESTS) $(TEST_PROGRAMS) $(TEST_SH)
+
+# What `make test` takes samples of. QUIPU_SEED=N draws the same ones again.
+LONG_TESTS := $(basename $(notdir $(wildcard tests/crash/test_*.c)))
+.PHONY: test-long
+test-long:
+	@QUIPU_LONG=1 $(MAKE) --no-print-directory test T='$(LONG_TESTS)' TEST_LIMIT=3000
 
 # Left to the sanitizers: test_loader, whose cut-short plugin makes valgrind itself give up; test_host, whose forked children end
 # with what they inherited.
