@@ -162,6 +162,8 @@ typedef struct line_reader {
 #define LINE_TOO_LONG (-2)
 /* The next line without its line end, the reader's until the next call. */
 int line_next(line_reader *r, quipu_str *line);
+/* False where the next one would have to be waited for. */
+bool line_waits(const line_reader *r);
 void line_reader_free(line_reader *r);
 /* All of a file descriptor; false and errno on failure (EFBIG over `most` bytes). */
 bool read_all(int fd, size_t most, buffer *out);

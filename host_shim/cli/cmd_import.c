@@ -1,8 +1,9 @@
 /*
  * cmd_import.c - `quipu import`: records from a file, one JSON object a line, some hundred of them to a commit.
  *
- * A batch is one change set, so that nothing half is ever stored. A broken line ends the import: the complete lines
- * before it are stored, the line is named. A signal ends it as well, after the lines read so far were stored.
+ * A batch is one change set, so that nothing half is ever stored; small ones are sent some thousand records at a time, where
+ * so many are at hand. A broken line ends the import: the complete lines before it are stored, the line is named. A signal
+ * ends it as well, after the lines read so far were stored.
  */
 #include "cli.h"
 
@@ -20,6 +21,7 @@
 
 #define BATCH_DEFAULT 1000
 #define BATCH_MAX 100000
+#define TOGETHER 4096 /* records of small batches that are sent in one call, so that they share their syncs */
 #define BATCH_BYTES_MAX (64u << 20)
 #define SENDS_MAX 3 /* of one batch, where it is not known whether it arrived */
 
@@ -35,7 +37,9 @@ typedef struct import {
     line_reader reader;
     progress bar;
     item *items;
-    size_t count, batch;
+    size_t count;
+    size_t batch;  /* records of a change set */
+    size_t window; /* of those that are sent together: a multiple of it */
     buffer bytes, ids;
     uint32_t *table; /* ids of the batch by hash: position in items + 1, 0 where empty */
     size_t table_size;
@@ -59,42 +63,98 @@ static void catch_signal(int number)
         sigaction(number, &action, NULL);
 }
 
-static void empty_batch(import *m)
+/* The place of an id in the table: where it stands, or where it would. */
+static size_t find_place(const import *m, quipu_str id)
 {
-    m->count = 0;
-    buffer_clear(&m->bytes);
-    buffer_clear(&m->ids);
-    memset(m->table, 0, m->table_size * sizeof *m->table);
+    size_t at = (size_t)hash_table_key(id.ptr, (size_t)id.len, 0x9e3779b97f4a7c15u) & (m->table_size - 1);
+    while (m->table[at]) {
+        const item *there = &m->items[m->table[at] - 1];
+        if (str_same(id, str_make(m->ids.bytes + there->id_begin, there->id_len)))
+            break;
+        at = (at + 1) & (m->table_size - 1);
+    }
+    return at;
 }
 
-/* Sends the first `count` items as one change set. */
-static int32_t send_batch(import *m, size_t count, quipu_error *error)
+/* Forgets the first `count` items. */
+static void drop_items(import *m, size_t count)
 {
-    quipu_write *writes = calloc(count, sizeof *writes);
-    quipu_write_options options = store_write_options(m->c, "import");
-    quipu_receipt receipt = { .struct_size = sizeof receipt };
-    quipu_change_set set = { .struct_size = sizeof set };
-    quipu_array array = { writes, count, sizeof *writes };
-    int32_t code = writes ? quipu_change_set_begin(m->c->q, &options, &set, error)
-                          : fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
-    memcpy(options.change_id, set.change_id, sizeof options.change_id);
-    for (size_t i = 0; i < count && writes; i++)
-        writes[i] = (quipu_write){ .struct_size = sizeof *writes,
-                                   .op = QUIPU_CHANGE_PUT,
-                                   .expect = QUIPU_EXPECT_ANY,
-                                   .json = str_make(m->bytes.bytes + m->items[i].begin, m->items[i].len) };
-    if (code == QUIPU_OK)
-        code = QUIPU_E_UNCERTAIN;
-    else
-        count = 0;
-    for (int sent = 0; count > 0 && code == QUIPU_E_UNCERTAIN && sent < SENDS_MAX; sent++)
-        code = quipu_write_records(m->c->q, &array, &options, NULL, NULL, &receipt, NULL, error);
-    if (code == QUIPU_OK) {
-        m->records += count;
-        m->changed += receipt.changed;
-        m->commits += receipt.revision[0] && !(receipt.flags & (QUIPU_RECEIPT_UNCHANGED | QUIPU_RECEIPT_DUPLICATE));
+    m->count -= count;
+    memmove(m->items, m->items + count, m->count * sizeof *m->items);
+    memset(m->table, 0, m->table_size * sizeof *m->table);
+    if (m->count == 0) {
+        buffer_clear(&m->bytes);
+        buffer_clear(&m->ids);
     }
-    free(writes);
+    for (size_t i = 0; i < m->count; i++)
+        if (m->items[i].id_len)
+            m->table[find_place(m, str_make(m->ids.bytes + m->items[i].id_begin, m->items[i].id_len))] =
+                (uint32_t)i + 1;
+}
+
+/* Some items on their way into the store, `batch` of them to a change set. */
+typedef struct sending {
+    quipu_write *writes;
+    quipu_array *groups;
+    quipu_receipt *receipts;
+    size_t sets;
+    uint64_t done; /* sets that are stored */
+} sending;
+
+static bool sending_fill(sending *s, const import *m, size_t from, size_t count)
+{
+    s->sets = (count + m->batch - 1) / m->batch;
+    s->writes = calloc(count, sizeof *s->writes);
+    s->groups = calloc(s->sets, sizeof *s->groups);
+    s->receipts = calloc(s->sets, sizeof *s->receipts);
+    if (!s->writes || !s->groups || !s->receipts)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        s->writes[i] =
+            (quipu_write){ .struct_size = sizeof *s->writes,
+                           .op = QUIPU_CHANGE_PUT,
+                           .expect = QUIPU_EXPECT_ANY,
+                           .json = str_make(m->bytes.bytes + m->items[from + i].begin, m->items[from + i].len) };
+    for (size_t i = 0; i < s->sets; i++) {
+        size_t left = count - i * m->batch;
+        s->groups[i] = (quipu_array){ s->writes + i * m->batch, left < m->batch ? left : m->batch, sizeof *s->writes };
+        s->receipts[i].struct_size = sizeof *s->receipts;
+    }
+    return true;
+}
+
+/* Adds what was stored to the figures. */
+static void sending_count(const sending *s, import *m)
+{
+    for (size_t i = 0; i < s->done; i++) {
+        const quipu_receipt *r = &s->receipts[i];
+        m->records += s->groups[i].count;
+        m->changed += r->changed;
+        m->commits += r->revision[0] && !(r->flags & (QUIPU_RECEIPT_UNCHANGED | QUIPU_RECEIPT_DUPLICATE));
+    }
+}
+
+/* Sends `count` items. *stored: how many of them are in the store, also on failure. */
+static int32_t send_items(import *m, size_t from, size_t count, size_t *stored, quipu_error *error)
+{
+    quipu_write_options options = store_write_options(m->c, "import");
+    quipu_change_set set = { .struct_size = sizeof set };
+    sending s = { 0 };
+    int32_t code = quipu_change_set_begin(m->c->q, &options, &set, error);
+    *stored = 0;
+    if (code != QUIPU_OK)
+        return code;
+    memcpy(options.change_id, set.change_id, sizeof options.change_id);
+    if (!sending_fill(&s, m, from, count))
+        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
+    const quipu_array groups = { s.groups, s.sets, sizeof *s.groups };
+    for (int sent = 0; sent < SENDS_MAX && (sent == 0 ? code == QUIPU_OK : code == QUIPU_E_UNCERTAIN); sent++)
+        code = quipu_write_sets(m->c->q, &groups, &options, s.receipts, &s.done, NULL, error);
+    sending_count(&s, m);
+    *stored = s.done * m->batch < count ? (size_t)s.done * m->batch : count;
+    free(s.writes);
+    free(s.groups);
+    free(s.receipts);
     return code;
 }
 
@@ -110,40 +170,35 @@ static int report_line(import *m, uint64_t line, const quipu_error *error)
     return STATUS_TROUBLE;
 }
 
-static int commit(import *m)
+/* Stores the first `count` items. */
+static int commit_some(import *m, size_t count)
 {
     quipu_error error = error_none(), second = error_none();
     char what[512];
-    if (m->count == 0)
+    size_t stored = 0, more;
+    if (count == 0)
         return STATUS_DONE;
-    int32_t code = send_batch(m, m->count, &error);
+    int32_t code = send_items(m, 0, count, &stored, &error);
     if (code == QUIPU_OK) {
-        empty_batch(m);
+        drop_items(m, count);
         return STATUS_DONE;
     }
-    if (error.index < m->count) { /* one record is at fault: what comes before it is kept */
-        if (error.index > 0 && send_batch(m, (size_t)error.index, &second) != QUIPU_OK)
-            return report_line(m, m->items[0].line, &second);
-        return report_line(m, m->items[error.index].line, &error);
+    if (error.index < count - stored) { /* one record is at fault: what comes before it is kept */
+        size_t before = (size_t)error.index;
+        if (before > 0 && send_items(m, stored, before, &more, &second) != QUIPU_OK)
+            return report_line(m, m->items[stored].line, &second);
+        return report_line(m, m->items[stored + before].line, &error);
     }
     progress_end(&m->bar);
-    snprintf(what, sizeof what, "cannot store lines %" PRIu64 " to %" PRIu64 " of %s", m->items[0].line,
-             m->items[m->count - 1].line, m->file);
+    snprintf(what, sizeof what, "cannot store lines %" PRIu64 " to %" PRIu64 " of %s", m->items[stored].line,
+             m->items[count - 1].line, m->file);
     report(m->c, what, &error);
     return STATUS_TROUBLE;
 }
 
-/* The place of an id in the table: where it stands, or where it would. */
-static size_t find_place(const import *m, quipu_str id)
+static int commit(import *m)
 {
-    size_t at = (size_t)hash_table_key(id.ptr, (size_t)id.len, 0x9e3779b97f4a7c15u) & (m->table_size - 1);
-    while (m->table[at]) {
-        const item *there = &m->items[m->table[at] - 1];
-        if (str_same(id, str_make(m->ids.bytes + there->id_begin, there->id_len)))
-            break;
-        at = (at + 1) & (m->table_size - 1);
-    }
-    return at;
+    return commit_some(m, m->count);
 }
 
 /* Takes a line that is known to be an object. An id that the batch holds already ends the batch: a change set may
@@ -151,7 +206,7 @@ static size_t find_place(const import *m, quipu_str id)
 static int take(import *m, quipu_str line, quipu_str id)
 {
     int status = STATUS_DONE;
-    if (m->count == m->batch || m->bytes.len > BATCH_BYTES_MAX || (id.len && m->table[find_place(m, id)]))
+    if (m->count == m->window || m->bytes.len > BATCH_BYTES_MAX || (id.len && m->table[find_place(m, id)]))
         status = commit(m);
     if (status != STATUS_DONE)
         return status;
@@ -164,7 +219,10 @@ static int take(import *m, quipu_str line, quipu_str id)
     m->count++;
     if (id.len)
         m->table[find_place(m, id)] = (uint32_t)m->count;
-    return m->count == m->batch ? commit(m) : STATUS_DONE;
+    if (m->count == m->window)
+        return commit(m);
+    /* what comes slowly is stored batch by batch as it comes */
+    return m->count < m->batch || line_waits(&m->reader) ? STATUS_DONE : commit_some(m, m->count - m->count % m->batch);
 }
 
 static bool is_blank(quipu_str line)
@@ -280,15 +338,16 @@ import m = {.c = c, .file = c->arguments[0], .reader = {.fd = STDIN_FILENO }, .t
     if (!option_number(c, "batch", 1, BATCH_MAX, BATCH_DEFAULT, &batch))
         return STATUS_USAGE;
     m.batch = (size_t)batch;
+    m.window = batch < TOGETHER ? TOGETHER / m.batch * m.batch : m.batch;
     if (strcmp(m.file, "-") == 0)
         m.file = "standard input";
     else
         m.reader.fd = open(m.file, O_RDONLY | O_CLOEXEC);
     if (m.reader.fd < 0)
         return report_fault(c, QUIPU_E_IO, "FILE", "cannot open %s: %s", m.file, strerror(errno));
-    while (m.table_size < m.batch * 2)
+    while (m.table_size < m.window * 2)
         m.table_size *= 2;
-    m.items = calloc(m.batch, sizeof *m.items);
+    m.items = calloc(m.window, sizeof *m.items);
     m.table = calloc(m.table_size, sizeof *m.table);
     status = m.items && m.table ? store_open(c, STORE_MAKE) : out_of_memory(c);
     if (status == STATUS_DONE)

@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -62,6 +63,13 @@ int line_next(line_reader *r, quipu_str *line)
         if (read_more(r) == LINE_FAILED)
             return LINE_FAILED;
     }
+}
+
+bool line_waits(const line_reader *r)
+{
+    struct pollfd input = { .fd = r->fd, .events = POLLIN };
+    size_t len = r->bytes.len - r->begin;
+    return r->ended || (len > 0 && memchr(r->bytes.bytes + r->begin, '\n', len)) || poll(&input, 1, 0) != 0;
 }
 
 void line_reader_free(line_reader *r)

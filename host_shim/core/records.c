@@ -17,25 +17,6 @@
 
 #define PATCH_ATTEMPTS 32 /* with pauses of up to some milliseconds: half a second of a record that everybody writes */
 
-/* One write, made ready. */
-typedef struct prepared {
-    record *record; /* of a put or patch */
-    char id[QUIPU_ID_MAX + 1];
-    char version[QUIPU_VERSION_LEN + 1]; /* of the record that a patch was made from */
-    bool is_new;                         /* as far as the caller can know */
-} prepared;
-
-/* A call of quipu_write_records. */
-typedef struct writing {
-    quipu *q;
-    const quipu_array *writes;
-    const quipu_write_options *options; /* or NULL */
-    const quipu_call *call;
-    quipu_change_set set;
-    prepared *ready;
-    quipu_change *changes;
-} writing;
-
 /* ---- what is stored ---- */
 
 typedef struct copying {
@@ -367,18 +348,25 @@ static void pause_before(int attempt, const writing *w)
     nanosleep(&rest, NULL);
 }
 
+int32_t writing_prepare(writing *w, quipu_error *why)
+{
+    int32_t code = QUIPU_OK;
+    for (uint64_t i = 0; code == QUIPU_OK && i < w->writes->count; i++)
+        code = prepare(w, i, why);
+    if (code != QUIPU_OK)
+        return code;
+    if (!w->options || !w->options->operation.len)
+        w->set.operation = operation_of(w);
+    w->set.changes = (quipu_array){ w->changes, w->writes->count, sizeof *w->changes };
+    return QUIPU_OK;
+}
+
 static int32_t run_writes(writing *w, quipu_receipt *receipt, quipu_error *why)
 {
-    bool named = w->options && w->options->operation.len;
     for (int attempt = 0;; attempt++) {
-        int32_t code = QUIPU_OK;
-        for (uint64_t i = 0; code == QUIPU_OK && i < w->writes->count; i++)
-            code = prepare(w, i, why);
+        int32_t code = writing_prepare(w, why);
         if (code != QUIPU_OK)
             return code;
-        if (!named)
-            w->set.operation = operation_of(w);
-        w->set.changes = (quipu_array){ w->changes, w->writes->count, sizeof *w->changes };
         code = quipu_apply_set(w->q, &w->set, receipt, w->call, why);
         if (code != QUIPU_E_CONFLICT || attempt + 1 >= PATCH_ATTEMPTS || !may_retry(w, why))
             return code;
@@ -396,8 +384,7 @@ static void tell(const writing *w, quipu_written_fn written, void *context)
     }
 }
 
-/* Copies the whole error, as far as the caller's object can take it. */
-static int32_t hand_over(const quipu_error *why, quipu_error *error, int32_t code)
+int32_t error_hand_over(const quipu_error *why, quipu_error *error, int32_t code)
 {
     if (code != QUIPU_OK && error && error->struct_size >= sizeof *why) {
         uint32_t size = error->struct_size;
@@ -419,34 +406,53 @@ static int32_t check_writes(const quipu_array *writes, quipu_error *error)
     return QUIPU_OK;
 }
 
+int32_t writing_begin(writing *w, quipu_error *why)
+{
+    const quipu_array *writes = w->writes;
+    int32_t code = check_writes(writes, why);
+    w->set = (quipu_change_set){ .struct_size = sizeof w->set };
+    if (code == QUIPU_OK)
+        code = quipu_change_set_begin(w->q, w->options, &w->set, why);
+    if (code == QUIPU_OK && writes->count == 0)
+        code = fail(why, QUIPU_E_INVALID, "writes", "there are no writes");
+    if (code != QUIPU_OK)
+        return code;
+    w->ready = calloc((size_t)writes->count, sizeof *w->ready);
+    w->changes = calloc((size_t)writes->count, sizeof *w->changes);
+    if (w->ready && w->changes)
+        return QUIPU_OK;
+    writing_end(w);
+    return fail(why, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
+}
+
+void writing_end(writing *w)
+{
+    for (uint64_t i = 0; w->ready && i < w->writes->count; i++)
+        record_free(w->ready[i].record);
+    free(w->ready);
+    free(w->changes);
+    w->ready = NULL;
+    w->changes = NULL;
+}
+
 int32_t quipu_write_records(quipu *q, const quipu_array *writes, const quipu_write_options *options,
                             quipu_written_fn written, void *context, quipu_receipt *receipt, const quipu_call *call,
                             quipu_error *error)
 {
-    writing w = { .q = q, .writes = writes, .options = options, .call = call, .set = { .struct_size = sizeof w.set } };
+    writing w = { .q = q, .writes = writes, .options = options, .call = call };
     quipu_error why = { .struct_size = sizeof why };
-    int32_t code = check_writes(writes, &why);
-    if (code == QUIPU_OK && receipt)
+    int32_t code = QUIPU_OK;
+    if (receipt)
         code = check_struct(receipt, sizeof *receipt, "receipt", &why);
     if (code == QUIPU_OK)
-        code = quipu_change_set_begin(q, options, &w.set, &why);
-    if (code == QUIPU_OK && writes->count == 0)
-        code = fail(&why, QUIPU_E_INVALID, "writes", "there are no writes");
+        code = writing_begin(&w, &why);
     if (code != QUIPU_OK)
-        return hand_over(&why, error, code);
-    w.ready = calloc((size_t)writes->count, sizeof *w.ready);
-    w.changes = calloc((size_t)writes->count, sizeof *w.changes);
-    if (w.ready && w.changes)
-        code = run_writes(&w, receipt, &why);
-    else
-        code = fail(&why, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
+        return error_hand_over(&why, error, code);
+    code = run_writes(&w, receipt, &why);
     if (code == QUIPU_OK)
         tell(&w, written, context);
-    for (uint64_t i = 0; w.ready && i < writes->count; i++)
-        record_free(w.ready[i].record);
-    free(w.ready);
-    free(w.changes);
-    return hand_over(&why, error, code);
+    writing_end(&w);
+    return error_hand_over(&why, error, code);
 }
 
 static void copy_id(void *context, uint64_t index, const quipu_str *id, const quipu_record *stored)

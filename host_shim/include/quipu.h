@@ -25,6 +25,7 @@
 #include <quipu/embedder.h>
 #include <quipu/error.h>
 #include <quipu/ext/history.h>
+#include <quipu/ext/migrate.h>
 #include <quipu/ext/verify.h>
 #include <quipu/extensions.h>
 #include <quipu/host.h>
@@ -158,6 +159,15 @@ QUIPU_API int32_t quipu_change_set_begin(quipu *q, const quipu_write_options *op
 QUIPU_API int32_t quipu_write_records(quipu *q, const quipu_array *writes, const quipu_write_options *options,
                                       quipu_written_fn written, void *context, quipu_receipt *receipt,
                                       const quipu_call *call, quipu_error *error);
+
+/* Writes many change sets in order, each atomic and a revision of its own, with one round of syncs for many of them where the backend
+ * has migrate/1. Stops at the first that fails. [any-thread] [may-block]
+ * groups: an array of quipu_array, each one as `writes` above, without QUIPU_WRITE_PATCH; all are made ready from what is stored
+ * when the call begins. options: for each of them; from its change id, where it has one, each set derives its own by its place.
+ * receipts: as many of sizeof(quipu_receipt), the first *done are filled; or NULL. done: how many sets are stored, also on
+ * failure: the error is that of set *done; its index counts within that set. Errors: as above. */
+QUIPU_API int32_t quipu_write_sets(quipu *q, const quipu_array *groups, const quipu_write_options *options,
+                                   quipu_receipt *receipts, uint64_t *done, const quipu_call *call, quipu_error *error);
 
 /* The commonest case of it: one record, {"text":"...", ...}. id: receives the id and a NUL byte; or NULL. */
 QUIPU_API int32_t quipu_put_json(quipu *q, const quipu_str *json, const quipu_write_options *options,

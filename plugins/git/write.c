@@ -6,7 +6,8 @@
  * the branch in git_publish. When somebody else moved the branch first, the whole batch is planned again on what is
  * there now.
  */
-#include "backend.h"
+#include "inbox.h"
+#include "requests.h"
 
 #include <base/fail.h>
 #include <sdk/change.h>
@@ -23,20 +24,6 @@ typedef struct step {
     record *before; /* NULL: nothing is stored */
     bool alters;
 } step;
-
-struct request {
-    const quipu_change_set *set;
-    quipu_receipt *receipt;
-    const quipu_call *call;
-    quipu_error error;
-    request *next;
-    int32_t code;
-    bool taken; /* by the writer */
-    bool done;
-    uint32_t flags; /* of the receipt */
-    uint64_t changed;
-    object_id revision; /* none: no commit was made */
-};
 
 /* ---- has this change id been applied before? ---- */
 
@@ -55,6 +42,7 @@ typedef struct id_walk {
     applied_ids *applied;
     int64_t until;  /* commits before this time need not be looked at */
     object_id stop; /* nor this one and those before it; none: no such */
+    bool merges;    /* a commit with several parents was seen: what it brought may be older than `stop` */
     bool failed;
 } id_walk;
 
@@ -66,6 +54,7 @@ static int32_t learn_id(void *context, const commit *c)
     message_facts facts;
     if (object_id_equal(&c->id, &walk->stop) || c->committed < walk->until)
         return WALK_ENOUGH;
+    walk->merges = walk->merges || c->parent_count > 1;
     message_read(c->message, &facts);
     if (!facts.has_change_id)
         return QUIPU_OK;
@@ -90,6 +79,10 @@ static int32_t learn_ids(quipu_backend *self, const object_id *head, int64_t tim
         walk.until = applied->floor;
         walk.stop = applied->newest;
         code = commit_walk(git_store_objects(self->store), head, NULL, learn_id, &walk, error);
+        if (walk.merges && (code == QUIPU_OK || code == WALK_ENOUGH)) {
+            memset(&walk.stop, 0, sizeof walk.stop);
+            code = commit_walk(git_store_objects(self->store), head, NULL, learn_id, &walk, error);
+        }
     }
     applied->newest = *head;
     if (walk.failed)
@@ -242,7 +235,9 @@ static int32_t try_batch(quipu_backend *self, request *batch, bool *lost, quipu_
     }
     code = learn_ids(self, git_transaction_head(t), oldest, error);
     for (request *r = batch; r && code == QUIPU_OK && !broken; r = r->next) {
-        r->code = stage(self, t, r, &broken);
+        r->code = r->after ? r->after->code : QUIPU_OK;
+        if (r->code == QUIPU_OK)
+            r->code = stage(self, t, r, &broken);
         if (broken) {
             code = r->code;
             if (error)
@@ -268,6 +263,7 @@ static void write_batch(quipu_backend *self, request *batch)
     quipu_error error = { .struct_size = sizeof error };
     bool lost = true;
     int32_t code = QUIPU_OK;
+    inbox_empty(self);
     for (int i = 0; i < LOST_MAX && lost && code == QUIPU_OK; i++)
         code = try_batch(self, batch, &lost, &error);
     if (code == QUIPU_OK && lost)
@@ -361,29 +357,72 @@ static void run_request(quipu_backend *self, request *r)
     pthread_mutex_unlock(&q->lock);
 }
 
-int32_t git_apply(quipu_backend *self, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
-                  quipu_error *error)
+void request_run_list(quipu_backend *self, request *list)
 {
-    request r = { .set = set, .receipt = receipt, .call = call, .error = { .struct_size = sizeof r.error } };
-    int32_t code = check_entry(self, call, error);
-    if (code == QUIPU_OK)
-        code = change_set_check(set, error);
+    write_queue *q = &self->queue;
+    request *waiting = NULL, **end = &waiting;
+    bool bounded = list->call && (list->call->deadline_ns || list->call->cancel);
+    pthread_mutex_lock(&q->lock);
+    while (q->busy) {
+        wait_a_little(q, bounded);
+        if (bounded && (list->code = call_check(list->call, &list->error)) != QUIPU_OK) {
+            pthread_mutex_unlock(&q->lock);
+            return; /* the rest of the list hangs on its first */
+        }
+    }
+    q->busy = true;
+    if (q->first)
+        waiting = take_all(q);
+    pthread_mutex_unlock(&q->lock);
+    while (*end)
+        end = &(*end)->next;
+    *end = list;
+    write_batch(self, waiting);
+    pthread_mutex_lock(&q->lock);
+    for (request *next; waiting != list; waiting = next) {
+        next = waiting->next;
+        waiting->done = true;
+    }
+    q->busy = false;
+    pthread_cond_broadcast(&q->done);
+    pthread_mutex_unlock(&q->lock);
+}
+
+int32_t request_check(quipu_backend *self, const quipu_change_set *set, const quipu_receipt *receipt,
+                      quipu_error *error)
+{
+    int32_t code = change_set_check(set, error);
     if (code == QUIPU_OK)
         code = receipt_check(receipt, error);
     if (code == QUIPU_OK && (self->flags & QUIPU_OPEN_READ_ONLY))
         code = fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only");
+    return code;
+}
+
+int32_t request_answer(const request *r, quipu_receipt *receipt, quipu_error *error)
+{
+    if (r->code == QUIPU_OK) {
+        char revision[OBJECT_ID_HEX + 1] = "";
+        if (!object_id_is_none(&r->revision))
+            object_id_print(&r->revision, revision);
+        receipt_fill(receipt, r->flags, r->changed, revision);
+    } else if (error && error->struct_size >= sizeof *error) {
+        uint32_t size = error->struct_size;
+        *error = r->error;
+        error->struct_size = size;
+    }
+    return r->code;
+}
+
+int32_t git_apply(quipu_backend *self, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
+                  quipu_error *error)
+{
+    request r = { .set = set, .call = call, .error = { .struct_size = sizeof r.error } };
+    int32_t code = check_entry(self, call, error);
+    if (code == QUIPU_OK)
+        code = request_check(self, set, receipt, error);
     if (code != QUIPU_OK)
         return code;
     run_request(self, &r);
-    if (r.code == QUIPU_OK) {
-        char revision[OBJECT_ID_HEX + 1] = "";
-        if (!object_id_is_none(&r.revision))
-            object_id_print(&r.revision, revision);
-        receipt_fill(receipt, r.flags, r.changed, revision);
-    } else if (error && error->struct_size >= sizeof *error) {
-        uint32_t size = error->struct_size;
-        *error = r.error;
-        error->struct_size = size;
-    }
-    return r.code;
+    return request_answer(&r, receipt, error);
 }

@@ -2,6 +2,7 @@
 #include <quipu/backend.h>
 #include <quipu/embedder.h>
 #include <quipu/ext/history.h>
+#include <quipu/ext/migrate.h>
 #include <quipu/ext/verify.h>
 #include <quipu/extensions.h>
 #include <quipu/plugin.h>
