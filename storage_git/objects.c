@@ -144,59 +144,72 @@ static int32_t read_failed(objects *o, const object_id *id, int result, quipu_er
     return fail(error, QUIPU_E_CORRUPT, NULL, "object %s cannot be read: %s", name, git_reason());
 }
 
+/* An object that was read, with the database it came from: closing that waits until the object is let go. */
+typedef struct reading {
+    git_odb_object *object;
+    database *from;
+} reading;
+
+static void reading_end(objects *o, reading *r)
+{
+    git_odb_object_free(r->object);
+    database_give(o, r->from);
+}
+
 /* Three looks: at what is open, and twice at what lies on the disk, because a merge may run between two. */
-static int32_t read_object(objects *o, const object_id *id, git_odb_object **out, quipu_error *error)
+static int32_t reading_begin(objects *o, const object_id *id, reading *r, quipu_error *error)
 {
     git_oid oid;
     int result = -1;
     memcpy(oid.id, id->bytes, sizeof id->bytes);
-    for (int attempt = 0; attempt < 3 && result != 0; attempt++) {
-        database *d = database_take(o);
-        result = git_odb_read(out, d->odb, &oid);
-        if (result != 0)
-            database_renew(o, d);
-        database_give(o, d);
+    for (int attempt = 0; attempt < 3; attempt++) {
+        r->from = database_take(o);
+        result = git_odb_read(&r->object, r->from->odb, &oid);
+        if (result == 0)
+            return QUIPU_OK;
+        database_renew(o, r->from);
+        database_give(o, r->from);
     }
-    return result == 0 ? QUIPU_OK : read_failed(o, id, result, error);
+    return read_failed(o, id, result, error);
 }
 
 int32_t objects_read(objects *o, const object_id *id, object_type type, buffer *out, quipu_error *error)
 {
-    git_odb_object *object = NULL;
-    int32_t code = read_object(o, id, &object, error);
+    reading r;
+    int32_t code = reading_begin(o, id, &r, error);
     if (code != QUIPU_OK)
         return code;
-    if ((int)git_odb_object_type(object) != (int)type) {
+    if ((int)git_odb_object_type(r.object) != (int)type) {
         char name[OBJECT_ID_HEX + 1];
         object_id_print(id, name);
         code = fail(error, QUIPU_E_CORRUPT, NULL, "object %s is not a %s", name, object_type_name(type));
     } else {
-        buffer_append(out, git_odb_object_data(object), git_odb_object_size(object));
+        size_t size = git_odb_object_size(r.object);
+        buffer_append(out, git_odb_object_data(r.object), size);
         if (out->failed)
-            code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for an object of %zu bytes",
-                        git_odb_object_size(object));
+            code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for an object of %zu bytes", size);
     }
-    git_odb_object_free(object);
+    reading_end(o, &r);
     return code;
 }
 
 int32_t objects_check(objects *o, const object_id *id, quipu_error *error)
 {
-    git_odb_object *object = NULL;
+    reading r;
     object_id found = { { 0 } };
-    int32_t code = read_object(o, id, &object, error);
+    int32_t code = reading_begin(o, id, &r, error);
     if (code != QUIPU_OK)
         return code;
-    git_object_t type = git_odb_object_type(object);
+    git_object_t type = git_odb_object_type(r.object);
     if (type >= GIT_OBJECT_COMMIT && type <= GIT_OBJECT_TAG)
-        hash_git_object(object_type_name((object_type)type), git_odb_object_data(object), git_odb_object_size(object),
-                        found.bytes);
+        hash_git_object(object_type_name((object_type)type), git_odb_object_data(r.object),
+                        git_odb_object_size(r.object), found.bytes);
+    reading_end(o, &r);
     if (!object_id_equal(&found, id)) {
         char name[OBJECT_ID_HEX + 1];
         object_id_print(id, name);
         code = fail(error, QUIPU_E_CORRUPT, NULL, "object %s does not hold what its name says", name);
     }
-    git_odb_object_free(object);
     return code;
 }
 

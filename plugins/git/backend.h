@@ -107,6 +107,7 @@ typedef int32_t (*aside_fn)(void *context, const char *path, const char *reason)
 int32_t view_each_aside(view *v, aside_fn visit, void *context);
 uint64_t view_aside_count(view *v);
 /* For the catalogue, on a view that no other thread uses. */
+bool view_any_aside(const view *v);
 bool view_is_aside(const view *v, const char *path);
 int32_t view_put_aside(view *v, const char *path, quipu_error *error);
 void view_drop_aside(view *v, const char *path);

@@ -46,7 +46,7 @@ static bool take_entry(quipu_str *segment, char *sort, quipu_str *bytes)
 static void end_aside(view *into, quipu_str id)
 {
     buffer path = { 0 };
-    if (view_aside_count(into) == 0)
+    if (!view_any_aside(into))
         return;
     record_path(id, &path);
     if (!path.failed)

@@ -136,6 +136,11 @@ int32_t view_each_aside(view *v, aside_fn visit, void *context)
     return code;
 }
 
+bool view_any_aside(const view *v)
+{
+    return v->aside_count > 0;
+}
+
 bool view_is_aside(const view *v, const char *path)
 {
     for (size_t i = 0; i < v->aside_count; i++)
