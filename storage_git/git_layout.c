@@ -172,6 +172,23 @@ int32_t git_layout_branch(const char *path, char **out, quipu_error *error)
     return code;
 }
 
+/* Whether any branch has a commit, or may have had one. */
+static bool has_branches(const char *path)
+{
+    buffer full = { 0 };
+    struct dirent *entry;
+    bool any = exists(path, "packed-refs", false);
+    DIR *dir = path_in(path, "refs/heads", &full, NULL) == QUIPU_OK ? opendir(full.bytes) : NULL;
+    while (dir && (entry = readdir(dir)) != NULL) {
+        size_t len = strlen(entry->d_name);
+        any = any || (entry->d_name[0] != '.' && (len < 5 || strcmp(entry->d_name + len - 5, ".lock") != 0));
+    }
+    if (dir)
+        closedir(dir);
+    buffer_free(&full);
+    return any;
+}
+
 int32_t git_layout_is_ours(const char *path, bool *out, quipu_error *error)
 {
     buffer full = { 0 }, text = { 0 };
@@ -180,7 +197,7 @@ int32_t git_layout_is_ours(const char *path, bool *out, quipu_error *error)
     if (code == QUIPU_OK)
         code = os_read_file(full.bytes, 1 << 20, &text, error);
     if (code == QUIPU_OK)
-        *out = text.bytes && strstr(text.bytes, "[quipu]") != NULL;
+        *out = text.bytes && strstr(text.bytes, "[quipu]") != NULL && !has_branches(path);
     buffer_free(&full);
     buffer_free(&text);
     return code;

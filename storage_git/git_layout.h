@@ -19,7 +19,8 @@ int32_t git_layout_inspect(const char *path, git_layout_state *out, quipu_error 
 int32_t git_layout_make(const char *path, quipu_error *error);
 /* The branch that HEAD names, as "refs/heads/main", for the caller to free. Errors: FORMAT (a detached HEAD). */
 int32_t git_layout_branch(const char *path, char **out, quipu_error *error);
-/* Whether the repository was made by git_layout_make: its config says so. */
+/* Whether the repository was made by git_layout_make, as its config says, and has no branch yet. Where HEAD names a branch without a
+ * commit beside others that have some, HEAD is damaged: it is not new. */
 int32_t git_layout_is_ours(const char *path, bool *out, quipu_error *error);
 
 #endif
