@@ -52,6 +52,22 @@ static int32_t check_object(void *context, const object_id *id)
     return code;
 }
 
+/* Every pack and index against its checksum: git refuses one where a bit has changed that no object needs. */
+static int32_t show_pack(void *context, const char *name, const char *fault)
+{
+    return show(context, QUIPU_FINDING_DAMAGE, "objects", str_of(name), fault);
+}
+
+static int32_t check_packs(check *c)
+{
+    buffer folder = { 0 };
+    buffer_printf(&folder, "%s/objects/pack", git_store_path(c->self->store));
+    int32_t code = folder.failed ? fail(c->error, QUIPU_E_NO_MEMORY, NULL, "no memory to check the packs")
+                                 : pack_check_all(folder.bytes, show_pack, c, c->call, c->error);
+    buffer_free(&folder);
+    return code;
+}
+
 /* The branch: does it lead to a commit, and that to all before it, in order of time? */
 static int32_t check_commit(void *context, const commit *commit_)
 {
@@ -155,6 +171,8 @@ static int32_t verify(quipu_backend *self, uint32_t flags, quipu_finding_fn visi
         code = git_store_head(self->store, &head, error);
     if (code == QUIPU_OK)
         code = objects_each(git_store_objects(self->store), check_object, &c, error);
+    if (code == QUIPU_OK)
+        code = check_packs(&c);
     if (code == QUIPU_OK)
         code = done(&c, "objects");
     if (code == QUIPU_OK)
