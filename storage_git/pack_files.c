@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { NAME_LEN = 5 + OBJECT_ID_HEX };
 
@@ -134,6 +135,22 @@ int32_t pack_file_publish(const char *folder, const char *name, const char *temp
     buffer_free(&pack_path);
     buffer_free(&index_path);
     return code;
+}
+
+void pack_remove(const char *folder, const char *name)
+{
+    static const char *const beside[] = { ".bitmap", ".rev", ".mtimes" };
+    buffer path = { 0 };
+    path_of(folder, "multi-pack-index", "", &path);
+    if (!path.failed && access(path.bytes, F_OK) == 0)
+        os->unlink(path.bytes);
+    for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++) {
+        path_of(folder, name, beside[i], &path);
+        if (!path.failed && access(path.bytes, F_OK) == 0)
+            os->unlink(path.bytes);
+    }
+    buffer_free(&path);
+    pack_withdraw(folder, name);
 }
 
 int32_t pack_count(const char *folder, pack_figures *out, quipu_error *error)

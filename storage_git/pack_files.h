@@ -34,5 +34,7 @@ int32_t pack_file_map(const char *folder, pack_file *pack, quipu_error *error);
 /* Gives a finished pack (a temporary file) its name and writes its index beside it; synced where `durable`. */
 int32_t pack_file_publish(const char *folder, const char *name, const char *temporary, const buffer *index,
                           bool durable, quipu_error *error);
+/* Takes an old pack away with all that git keeps beside it. A multi-pack index goes first: it would name a pack that is gone. */
+void pack_remove(const char *folder, const char *name);
 
 #endif

@@ -247,7 +247,7 @@ static void settle(const char *folder, const pack_file *packs, size_t n, const c
         bool same = strcmp(packs[i].name, name) == 0;
         among = among || same;
         if (merged && !same)
-            pack_withdraw(folder, packs[i].name);
+            pack_remove(folder, packs[i].name);
     }
     if (merged || among)
         pack_release(folder, name);
