@@ -6,7 +6,7 @@
 #   make test-valgrind   the unit tests under valgrind
 #   make check-abi       the public headers: language standards, layout, tags, abidiff; make update-abi writes the references anew
 #   make lint            formatting, clang-tidy, cppcheck, dependency rules, shellcheck; make format formats
-#   make bench-X         bench/bench_X.c: slot (a call through the slot), adds (durable adds into a git store)
+#   make bench-X         bench/bench_X.c: slot (a call through the slot), adds (durable adds into a git store), storage (filling one, beside its peers)
 #   make man             man pages and shell completions, into build/share
 #   make install         PREFIX=/usr/local DESTDIR=; make uninstall takes it back
 #   make setup           installs what is needed to build; test and demo do it themselves
@@ -197,14 +197,15 @@ demo:
 demo-run: all
 	@QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) sh examples/demo.sh
 
-# bench/bench_X.c is run by `make bench-X`; N= sets the size, docs/benchmarks.md says more.
+# bench/bench_X.c, with bench/X_*.c, is run by `make bench-X`; N= sets the size, docs/benchmarks.md says more.
 BENCHES := $(patsubst bench/bench_%.c,%,$(wildcard bench/bench_*.c))
+SQLITE_LIBS := $(shell pkg-config --libs sqlite3 2>/dev/null)
 define bench_rule
 .PHONY: bench-$(1)
-$(B)/bench/bench_$(1): $(call objects,bench/bench_$(1).c) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
+$(B)/bench/bench_$(1): $(call objects,bench/bench_$(1).c $(wildcard bench/$(1)_*.c)) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
-	$$(Q)$$(CC) $$(LDFLAGS) -pie -o $$@ $$^ $$(STORAGE_LIBS) $$(SDK_LIBS) $$(BASE_LIBS) -ldl
+	$$(Q)$$(CC) $$(LDFLAGS) -pie -o $$@ $$^ $$(STORAGE_LIBS) $$(SDK_LIBS) $$(BASE_LIBS) $$(SQLITE_LIBS) -ldl
 bench-$(1): $(B)/bench/bench_$(1) all
 	@BUILD=$$(abspath $$(B)) $$<
 endef
