@@ -53,6 +53,10 @@ void commit_print(const object_id *tree, const object_id *parent, const commit_w
         object_id_print(parent, digits);
         buffer_printf(out, "parent %s\n", digits);
     }
+    if (!object_id_is_none(&words->merged)) {
+        object_id_print(&words->merged, digits);
+        buffer_printf(out, "parent %s\n", digits);
+    }
     put_person("author", words->author, words->time, out);
     put_person("committer", words->author, words->committed, out);
     buffer_append_char(out, '\n');

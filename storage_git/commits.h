@@ -14,6 +14,7 @@ typedef struct commit_words {
     int64_t time;      /* author time, microseconds; stored to the second */
     int64_t committed; /* committer time; raised to the parent's where it is earlier */
     quipu_str message; /* UTF-8, ends with a newline */
+    object_id merged;  /* the second parent of a merge; none */
 } commit_words;
 
 /* A commit, read. Texts point into `bytes`. */

@@ -1,5 +1,5 @@
 /* git_store.c - opening, resolving, and the transaction; see git_store.h. */
-#include "git_store.h"
+#include "git_store_inner.h"
 
 #include "git_layout.h"
 #include "os.h"
@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -20,37 +19,6 @@ enum {
     TREE_SIZE_MAX = 64 << 20, /* bytes of loaded folders kept between transactions */
     LOCK_PAUSE_MIN_NS = 1000000,
     LOCK_PAUSE_MAX_NS = 16000000,
-};
-
-struct git_store {
-    char *path;
-    char *private_folder;
-    char *pack_folder;
-    char *branch; /* "refs/heads/main" */
-    objects *objects;
-    git_store_options options;
-    int lock_fd;
-    pthread_mutex_t
-        writer;      /* one transaction at a time within the process; the file's lock does it between processes */
-    work_tree *tree; /* of commit tree_of; what it loaded is kept for the next transaction */
-    object_id tree_of;
-    int64_t tree_time; /* committer time of tree_of */
-};
-
-/* A blob that is in the pack under way, for reading it back. */
-typedef struct staged {
-    object_id id;
-    buffer bytes;
-} staged;
-
-struct git_transaction {
-    git_store *store;
-    pack_writer *pack;
-    object_id base; /* the branch at begin */
-    object_id head;
-    int64_t head_time;
-    staged *staged;
-    size_t staged_count;
 };
 
 objects *git_store_objects(git_store *s)
@@ -68,9 +36,22 @@ const char *git_store_private(const git_store *s)
     return s->private_folder;
 }
 
+int32_t git_store_branch(git_store *s, char **out, quipu_error *error)
+{
+    if (!s->options.branch)
+        return git_layout_branch(s->path, out, error);
+    *out = str_dup(str_of(s->options.branch));
+    return *out ? QUIPU_OK : fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read the branch");
+}
+
 int32_t git_store_head(git_store *s, object_id *out, quipu_error *error)
 {
-    return ref_read(s->path, s->branch, out, error);
+    char *branch = NULL;
+    int32_t code = git_store_branch(s, &branch, error);
+    if (code == QUIPU_OK)
+        code = ref_read(s->path, branch, out, error);
+    free(branch);
+    return code;
 }
 
 int32_t git_store_figures(git_store *s, pack_figures *out, quipu_error *error)
@@ -90,7 +71,6 @@ void git_store_close(git_store *s)
     free(s->path);
     free(s->private_folder);
     free(s->pack_folder);
-    free(s->branch);
     free(s);
 }
 
@@ -166,7 +146,10 @@ static void clear_stale(git_store *s)
     read_note(s, &intended);
     if (object_id_is_none(&intended))
         return;
-    ref_clear_stale_lock(s->path, s->branch, &intended);
+    char *branch = NULL;
+    if (git_store_branch(s, &branch, NULL) == QUIPU_OK)
+        ref_clear_stale_lock(s->path, branch, &intended);
+    free(branch);
     write_note(s, &none);
 }
 
@@ -199,8 +182,6 @@ static int32_t open_for_writing(git_store *s, quipu_error *error)
     if (code != QUIPU_OK)
         return code;
     code = git_layout_make(s->path, error);
-    if (code == QUIPU_OK)
-        code = git_layout_branch(s->path, &s->branch, error);
     if (code == QUIPU_OK) {
         clear_stale(s);
         pack_clear_stale(s->pack_folder);
@@ -227,7 +208,7 @@ int32_t git_store_open(const char *path, const git_store_options *options, git_s
     if (state == GIT_LAYOUT_MISSING)
         code = os_make_folder(path, error);
     if (code == QUIPU_OK)
-        code = options->read_only ? git_layout_branch(path, &s->branch, error) : open_for_writing(s, error);
+        code = options->read_only ? QUIPU_OK : open_for_writing(s, error);
     char *folder = code == QUIPU_OK ? join(path, "objects") : NULL;
     if (folder)
         code = objects_open(folder, &s->objects, error);
@@ -331,8 +312,7 @@ static void forget_tree(git_store *s)
     s->tree_time = 0;
 }
 
-/* Loads the tree of the commit that the branch is at, unless it is still there from the last transaction. */
-static int32_t prepare_tree(git_transaction *t, quipu_error *error)
+int32_t git_transaction_prepare(git_transaction *t, quipu_error *error)
 {
     git_store *s = t->store;
     object_id root = { { 0 } };
@@ -352,15 +332,36 @@ static int32_t prepare_tree(git_transaction *t, quipu_error *error)
     return s->tree ? QUIPU_OK : work_tree_create(s->objects, &root, &s->tree, error);
 }
 
-static void end(git_transaction *t)
+int32_t git_store_lock(git_store *s, const quipu_call *call, quipu_error *error)
 {
-    git_store *s = t->store;
+    if (s->options.read_only)
+        return fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only");
+    pthread_mutex_lock(&s->writer);
+    int32_t code = take_file_lock(s, call, error);
+    if (code == QUIPU_OK)
+        clear_stale(s);
+    else
+        pthread_mutex_unlock(&s->writer);
+    return code;
+}
+
+void git_store_unlock(git_store *s)
+{
     os->unlock(s->lock_fd);
     pthread_mutex_unlock(&s->writer);
+}
+
+static void end(git_transaction *t)
+{
+    /* Where the branch did not move, what was fetched is litter, but perhaps also what an older pack of that name holds. */
+    if (t->fetched[0])
+        pack_release(t->store->pack_folder, t->fetched);
+    git_store_unlock(t->store);
     pack_writer_free(t->pack);
     for (size_t i = 0; i < t->staged_count; i++)
         buffer_free(&t->staged[i].bytes);
     free(t->staged);
+    free(t->branch);
     free(t);
 }
 
@@ -375,26 +376,23 @@ void git_abort(git_transaction *t)
 int32_t git_begin(git_store *s, const quipu_call *call, git_transaction **out, quipu_error *error)
 {
     *out = NULL;
-    if (s->options.read_only)
-        return fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only");
     git_transaction *t = calloc(1, sizeof *t);
     if (!t)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to change the store");
     t->store = s;
-    pthread_mutex_lock(&s->writer);
-    int32_t code = take_file_lock(s, call, error);
+    int32_t code = git_store_lock(s, call, error);
     if (code != QUIPU_OK) {
-        pthread_mutex_unlock(&s->writer);
         free(t);
         return code;
     }
-    clear_stale(s);
     code = pack_writer_create(&t->pack, error);
     if (code == QUIPU_OK)
-        code = git_store_head(s, &t->base, error);
+        code = git_store_branch(s, &t->branch, error);
+    if (code == QUIPU_OK)
+        code = ref_read(s->path, t->branch, &t->base, error);
     t->head = t->base;
     if (code == QUIPU_OK)
-        code = prepare_tree(t, error);
+        code = git_transaction_prepare(t, error);
     if (code != QUIPU_OK) {
         git_abort(t);
         return code;
@@ -455,6 +453,19 @@ int32_t git_transaction_delete(git_transaction *t, const char *path, quipu_error
     return work_tree_remove(t->store->tree, path, error);
 }
 
+/* Nor is a merge earlier than what it merges. */
+static int32_t after_merged(git_store *s, commit_words *words, quipu_error *error)
+{
+    commit c;
+    int32_t code = commit_read(s->objects, &words->merged, &c, error);
+    if (code != QUIPU_OK)
+        return code;
+    if (words->committed < c.committed)
+        words->committed = c.committed;
+    commit_free(&c);
+    return QUIPU_OK;
+}
+
 int32_t git_transaction_commit(git_transaction *t, const commit_words *words, object_id *out, quipu_error *error)
 {
     object_id root;
@@ -462,7 +473,9 @@ int32_t git_transaction_commit(git_transaction *t, const commit_words *words, ob
     commit_words own = *words;
     if (own.committed < t->head_time)
         own.committed = t->head_time; /* a clock that went back must not make `git log --since` hide commits */
-    int32_t code = work_tree_write(t->store->tree, t->pack, &root, error);
+    int32_t code = object_id_is_none(&own.merged) ? QUIPU_OK : after_merged(t->store, &own, error);
+    if (code == QUIPU_OK)
+        code = work_tree_write(t->store->tree, t->pack, &root, error);
     if (code == QUIPU_OK) {
         commit_print(&root, &t->head, &own, &text);
         code = text.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a commit")
@@ -484,7 +497,7 @@ static int32_t move_branch(git_transaction *t, ref_outcome *outcome, quipu_error
     *outcome = REF_UNTOUCHED;
     if (write_note(s, &t->head) < 0)
         return fail_errno(error, errno, "cannot write the store's lock file");
-    int32_t code = ref_swap(s->path, s->branch, &t->base, &t->head, s->options.durable, outcome, error);
+    int32_t code = ref_swap(s->path, t->branch, &t->base, &t->head, s->options.durable, outcome, error);
     write_note(s, &none);
     return code;
 }
@@ -496,16 +509,19 @@ int32_t git_publish(git_transaction *t, bool *lost, quipu_error *error)
     ref_outcome outcome = REF_UNTOUCHED;
     bool merged = false;
     *lost = false;
-    if (pack_writer_count(t->pack) == 0) {
+    bool any = pack_writer_count(t->pack) > 0;
+    if (object_id_equal(&t->base, &t->head)) {
+        if (any)
+            forget_tree(s); /* what was put in it has no commit */
         end(t);
         return QUIPU_OK;
     }
-    int32_t code = pack_writer_publish(t->pack, s->pack_folder, s->options.durable, name, error);
+    int32_t code = any ? pack_writer_publish(t->pack, s->pack_folder, s->options.durable, name, error) : QUIPU_OK;
     if (code == QUIPU_OK) {
         code = move_branch(t, &outcome, error);
-        if (outcome == REF_MOVED)
+        if (any && outcome == REF_MOVED)
             pack_release(s->pack_folder, name);
-        else
+        else if (any)
             pack_withdraw(s->pack_folder, name);
     }
     if (outcome != REF_MOVED) {

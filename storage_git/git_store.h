@@ -5,6 +5,8 @@
  * writing through one transaction at a time, over all threads and processes. Stock git may read, push, pack and collect
  * garbage meanwhile.
  *
+ * HEAD may be moved to another branch by anybody; each call looks.
+ *
  * A transaction, and why a crash at any point loses nothing and shows no half:
  *   begin    takes the store's lock (OFD, dropped by the kernel when the process dies) and reads the branch
  *   commit   builds blobs, trees and a commit in memory; several may follow each other
@@ -27,6 +29,8 @@ typedef struct git_store_options {
     bool read_only; /* nothing on the disk is touched */
     bool no_create; /* a missing store is QUIPU_E_NOT_FOUND */
     bool durable;   /* synced before an answer */
+    const char
+        *branch; /* "refs/heads/...", the caller's until close; NULL: the one that HEAD names, whenever it is asked */
 } git_store_options;
 
 /* Opens a bare repository, or makes one in a folder that is missing or empty. *made: whether it has no commit yet and was made by Quipu,
@@ -39,6 +43,8 @@ objects *git_store_objects(git_store *s);
 const char *git_store_path(const git_store *s);
 /* The folder for what is derived or private: "<path>/quipu". */
 const char *git_store_private(const git_store *s);
+/* "refs/heads/main", for the caller to free. Errors: FORMAT (HEAD names no branch). */
+int32_t git_store_branch(git_store *s, char **out, quipu_error *error);
 /* The commit that the branch is at now, in the view of all processes; none: no commit yet. */
 int32_t git_store_head(git_store *s, object_id *out, quipu_error *error);
 /* Full or shortened digits, "HEAD", a branch or tag; "~N" after any of them. Errors: NOT_FOUND, INVALID. */
@@ -55,6 +61,50 @@ int32_t git_transaction_put(git_transaction *t, const char *path, const void *by
 int32_t git_transaction_delete(git_transaction *t, const char *path, quipu_error *error);
 /* Makes a commit of what was put and deleted since the last one. */
 int32_t git_transaction_commit(git_transaction *t, const commit_words *words, object_id *out, quipu_error *error);
+
+/* ---- what comes from elsewhere: git_merge.c ---- */
+
+/* Copies the commits that lead to `tip` and not to the branch from another repository, and publishes them under a keep, so that the
+ * transaction can read them. *count: commits copied. Errors: CORRUPT, IO, TOO_LARGE, TIMEOUT, CANCELLED. */
+int32_t git_transaction_fetch(git_transaction *t, objects *from, const object_id *tip, const quipu_call *call,
+                              size_t *count, quipu_error *error);
+/* Lets the branch lead to a commit that lies in the store. The caller has made sure that it descends from the head. */
+int32_t git_transaction_forward(git_transaction *t, const object_id *to, quipu_error *error);
+/* Puts a file whose object lies in the store already. */
+int32_t git_transaction_put_blob(git_transaction *t, const char *path, const object_id *blob, quipu_error *error);
+
+/* Decides about a file that both sides changed, each to something else (none: the file is not there): puts or deletes what
+ * should be there, or leaves `ours`. */
+typedef int32_t (*git_merge_fn)(void *context, git_transaction *t, const char *path, const object_id *base,
+                                const object_id *ours, const object_id *theirs);
+
+typedef enum git_merge_outcome {
+    GIT_MERGE_NOTHING, /* the head leads to `theirs` already */
+    GIT_MERGE_FORWARD, /* the head stands at `theirs` now; no commit is needed */
+    GIT_MERGE_TREES,   /* the files are merged; a commit with `merged` = theirs is to follow */
+} git_merge_outcome;
+
+typedef struct git_merge_report {
+    git_merge_outcome outcome;
+    uint64_t commits; /* of theirs that were new */
+    uint64_t files;   /* that are now otherwise than they were, save those that `decide` was asked about */
+} git_merge_report;
+
+/* Merges a commit that lies in the store: what only they changed is taken; `decide` is asked about the rest. give_up_ours: ours has nothing
+ * in it that anybody needs, and where the two have no common history it gives way. */
+int32_t git_transaction_merge(git_transaction *t, const object_id *theirs, bool give_up_ours, git_merge_fn decide,
+                              void *context, git_merge_report *out, quipu_error *error);
+
+/* Told about a ref: its whole name. */
+typedef int32_t (*git_ref_fn)(void *context, const char *name, const object_id *id);
+/* Visits the refs below a prefix as "refs/heads/inbox/", sorted by name. */
+int32_t git_store_refs(git_store *s, const char *prefix, git_ref_fn visit, void *context, quipu_error *error);
+/* Sets a ref that is at `expected` (none: it must not exist), or with `to` none removes it. *lost: it was not at `expected`. */
+int32_t git_store_set_ref(git_store *s, const char *name, const object_id *expected, const object_id *to, bool *lost,
+                          quipu_error *error);
+/* Lets HEAD name another branch, which must exist. */
+int32_t git_store_switch(git_store *s, const char *branch, quipu_error *error);
+
 /* Publishes the commits and ends the transaction. *lost: another program moved the branch meanwhile; nothing was changed, begin
  * again. An error after the commit point is QUIPU_E_UNCERTAIN. */
 int32_t git_publish(git_transaction *t, bool *lost, quipu_error *error);

@@ -80,12 +80,27 @@ static void pause_for_lock(void)
     nanosleep(&pause, NULL);
 }
 
+void ref_make_folders(const char *file)
+{
+    char *path = str_dup(str_of(file));
+    for (char *slash = path ? strchr(path + 1, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        os->mkdir(path, 0700); /* what fails here is told where the file cannot be made */
+        *slash = '/';
+    }
+    free(path);
+}
+
 static int32_t take_lock(const char *lock, int *fd, quipu_error *error)
 {
     for (int i = 0; i < LOCK_TRIES; i++) {
         *fd = os->open(lock, O_WRONLY | O_CREAT | O_EXCL, 0600);
         if (*fd >= 0)
             return QUIPU_OK;
+        if (errno == ENOENT && i == 0) {
+            ref_make_folders(lock);
+            continue;
+        }
         if (errno != EEXIST)
             return fail_errno(error, errno, "cannot lock the branch with %s", lock);
         pause_for_lock();

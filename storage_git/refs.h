@@ -23,6 +23,19 @@ typedef enum ref_outcome {
 int32_t ref_swap(const char *repository, const char *name, const object_id *expected, const object_id *to, bool durable,
                  ref_outcome *outcome, quipu_error *error);
 
+/* Removes the ref where it is at `expected`: from packed-refs, then its own file, then its log. The lock files that it makes say whose they
+ * are, so that the next caller takes away those that a killed one left; the caller holds the store's lock. Errors: as ref_swap. */
+int32_t ref_delete(const char *repository, const char *name, const object_id *expected, bool durable,
+                   ref_outcome *outcome, quipu_error *error);
+
+/* Makes the folders above a ref's file, as "refs/heads/a" for "refs/heads/a/b". */
+void ref_make_folders(const char *file);
+
+/* Told about a ref; a non-zero answer ends the walk and is returned. */
+typedef int32_t (*ref_fn)(void *context, const char *name, const object_id *id);
+/* Visits the refs whose names begin with `prefix` ("refs/heads/inbox/"), sorted by name. */
+int32_t ref_each(const char *repository, const char *prefix, ref_fn visit, void *context, quipu_error *error);
+
 /* Removes NAME.lock where a process of ours left it: where it holds the beginning of `intended`, the commit that the
  * process had noted before it made the lock. The caller holds the store's lock. */
 void ref_clear_stale_lock(const char *repository, const char *name, const object_id *intended);
