@@ -200,6 +200,9 @@ quipu_str value_text(const cJSON *node, buffer *scratch);
 void changes_print(const cli *c, const quipu_difference *d);
 void changes_json(const quipu_difference *d, buffer *out);
 
+/* cmd_sync.c: what a merge did. */
+int print_merge_report(const cli *c, const quipu_merge_report *r);
+
 /* progress.c: a line on the terminal that says how far it came. */
 typedef struct progress {
     bool shown;
@@ -220,6 +223,6 @@ int completion_print(FILE *to, const char *shell); /* 0, or -1 for a shell that 
 /* One per command; commands.c says which. */
 command_fn cmd_add, cmd_get, cmd_update, cmd_delete, cmd_list, cmd_search, cmd_import, cmd_export, cmd_log, cmd_show,
     cmd_diff, cmd_revert, cmd_restore, cmd_stats, cmd_plugins, cmd_verify, cmd_validate, cmd_help, cmd_version,
-    cmd_completion;
+    cmd_completion, cmd_pull, cmd_push, cmd_clone, cmd_conflicts, cmd_settle;
 
 #endif

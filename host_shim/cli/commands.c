@@ -113,6 +113,12 @@ static const option_spec log_options[] = {
 };
 static const option_spec diff_options[] = { { "id", 0, "ID", "only this record", NULL }, OPTIONS_END };
 static const option_spec restore_options[] = { AS_OF_OPTION, OPTIONS_END };
+static const option_spec settle_options[] = {
+    { "ours", 0, NULL, "the state that the merge kept", NULL },
+    { "theirs", 0, NULL, "the other one, in the fields that are open", NULL },
+    { "record", 0, "JSON", "the whole record as it should be", NULL },
+    OPTIONS_END,
+};
 static const option_spec plugins_options[] = {
     { "load", 0, NULL, "load each one and check it fully; status 1 where one is refused", NULL },
     OPTIONS_END,
@@ -131,6 +137,11 @@ static const option_spec help_options[] = { { "man", 0, NULL, "as a man page (ro
     "A revision is named by what `quipu log` prints (or an unambiguous beginning of it, 4 characters at least), by "   \
     "HEAD or "                                                                                                         \
     "HEAD~N, or by a time: the last revision made at or before it."
+
+#define REMOTES                                                                                                        \
+    "REMOTE is a name from the store's git configuration (\"origin\" where none is given), a folder, or an address: "  \
+    "ssh://, host:path (with a key of the ssh agent), https:// (with what the address names as user and password), "   \
+    "git://. A credential helper is not asked."
 
 const command cli_commands[] = {
     { "add", "remember a text", "TEXT|-", 1, 1, add_options,
@@ -211,6 +222,29 @@ const command cli_commands[] = {
       "Gives a record the state that it had then, as a new revision; a record that was deleted since comes "
       "back.\n\n" REVISIONS,
       "quipu restore home --as-of 2025-01-31\nquipu restore home --as-of HEAD~1", NULL, cmd_restore },
+    { "pull", "take in what another store has", "[REMOTE]", 0, 1, NULL,
+      "Takes in the changes of another store and merges them, record by record and field by field: what one side "
+      "changed is taken, tags and links merge as sets, metadata and value by key. What both changed differently stays "
+      "as a record of kind \"conflict\"; see `quipu conflicts`.\n\n" REMOTES,
+      "quipu pull\nquipu pull ../laptop/store\nquipu pull ssh://git@example.org/memory.git", NULL, cmd_pull },
+    { "push", "give another store what is here", "[REMOTE]", 0, 1, NULL,
+      "Gives another store or plain bare git repository what is here. Where it has something new, that is pulled and "
+      "merged first.\n\n" REMOTES,
+      "quipu push\nquipu push /mnt/backup/memory.git", NULL, cmd_push },
+    { "clone", "make a store from another one", "REMOTE", 1, 1, NULL,
+      "Makes the store, which must not hold records yet, a copy of another one with all its history, and remembers "
+      "that "
+      "one as \"origin\" for push and pull.\n\n" REMOTES,
+      "quipu clone ssh://git@example.org/memory.git --store ~/memory", NULL, cmd_clone },
+    { "conflicts", "show what a merge could not decide", "", 0, 0, NULL,
+      "Shows the conflict records: for each field that both sides changed differently what it was, what the store kept "
+      "(ours) and what the other side had (theirs). Which side is kept does not depend on who merges: that with the "
+      "later updated_at.",
+      "quipu conflicts\nquipu list --filter '{\"kind\":\"conflict\"}'", NULL, cmd_conflicts },
+    { "settle", "decide a conflict", "ID --ours|--theirs|--record JSON", 1, 1, settle_options,
+      "Gives the record the state that is chosen and deletes the conflict record, as one revision. ID is that of the "
+      "conflict record. Fields that are not open keep what they have now.",
+      "quipu settle conflict-0b0c5f7e1b0a4c1e9d6f6b1f0f3c2a11 --theirs", NULL, cmd_settle },
     { "stats", "show figures about the store", "", 0, 0, NULL,
       "Shows where the store is, which backend keeps it, and what that backend tells: the number of records and more.",
       "quipu stats --json", NULL, cmd_stats },

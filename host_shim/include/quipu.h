@@ -26,6 +26,7 @@
 #include <quipu/error.h>
 #include <quipu/ext/history.h>
 #include <quipu/ext/migrate.h>
+#include <quipu/ext/sync.h>
 #include <quipu/ext/verify.h>
 #include <quipu/extensions.h>
 #include <quipu/host.h>

@@ -5,6 +5,7 @@
  *   settings.c, context.c  configuration; clock and log   format.c   what makes a repository a store
  *   path.c     id <-> path                                view.c     the records of one commit, in RAM, kept up to date
  *   message.c  commit messages and their trailers         catalogue.c  the view on disk, so that opening is quick
+ *   merge.c    another line of history, by record         inbox.c    what was pushed to inbox/NAME
  *   read.c     get, scan, search, stats                   history.c, migrate.c, verify.c  the extensions
  */
 #ifndef PLUGINS_GIT_BACKEND_H
@@ -14,6 +15,7 @@
 #include <quipu/backend.h>
 #include <quipu/ext/history.h>
 #include <quipu/ext/migrate.h>
+#include <quipu/ext/sync.h>
 #include <quipu/ext/verify.h>
 #include <sdk/derived.h>
 #include <sdk/recent_ids.h>
@@ -39,7 +41,11 @@ typedef struct applied_ids {
     int64_t floor;
 } applied_ids;
 
-enum { PAST_VIEWS = 4, RECORD_MAX_MOST = 64 << 20 /* bytes that the setting record_max may allow */ };
+enum {
+    INBOX_REFUSED = 8,
+    PAST_VIEWS = 4,
+    RECORD_MAX_MOST = 64 << 20 /* bytes that the setting record_max may allow */
+};
 
 struct quipu_backend {
     const quipu_host *host;
@@ -49,11 +55,12 @@ struct quipu_backend {
     bool quote_subjects;
     uint64_t record_max; /* bytes */
     write_queue queue;
-    applied_ids applied;    /* under the store's transaction */
-    view *present;          /* of the branch's head; NULL until it is needed */
-    pthread_mutex_t views;  /* guards the pointers here, not what they lead to */
-    view *past[PAST_VIEWS]; /* of commits that were asked for, the latest first */
-    derived *catalogue;     /* NULL: none */
+    applied_ids applied;                    /* under the store's transaction */
+    view *present;                          /* of the branch's head; NULL until it is needed */
+    pthread_mutex_t views;                  /* guards the pointers here, not what they lead to */
+    view *past[PAST_VIEWS];                 /* of commits that were asked for, the latest first */
+    derived *catalogue;                     /* NULL: none */
+    object_id inbox_refused[INBOX_REFUSED]; /* what could not be merged, the latest first: told once */
 };
 
 /* ---- path.c ---- */
@@ -94,6 +101,12 @@ extern const quipu_migrate_api git_migrate;
 int32_t write_format(quipu_backend *self, quipu_error *error);
 /* Refuses a repository that is not a store, or one of a newer format. */
 int32_t check_format(quipu_backend *self, quipu_error *error);
+/* The same of any commit: what is about to be taken in. */
+int32_t check_format_of(quipu_backend *self, const object_id *commit_id, quipu_error *error);
+
+/* ---- sync.c, branches.c; merge.h has what they share ---- */
+
+extern const quipu_sync_api git_sync;
 
 /* ---- view.c ---- */
 

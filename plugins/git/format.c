@@ -52,12 +52,19 @@ static int32_t judge_format(quipu_backend *self, const buffer *text, quipu_error
 
 int32_t check_format(quipu_backend *self, quipu_error *error)
 {
-    object_id head, blob = { { 0 } };
+    object_id head;
+    int32_t code = git_store_head(self->store, &head, error);
+    return code == QUIPU_OK ? check_format_of(self, &head, error) : code;
+}
+
+int32_t check_format_of(quipu_backend *self, const object_id *commit_id, quipu_error *error)
+{
+    object_id blob = { { 0 } };
     buffer text = { 0 };
     commit c;
-    int32_t code = git_store_head(self->store, &head, error);
-    if (code == QUIPU_OK && !object_id_is_none(&head)) {
-        code = commit_read(git_store_objects(self->store), &head, &c, error);
+    int32_t code = QUIPU_OK;
+    if (!object_id_is_none(commit_id)) {
+        code = commit_read(git_store_objects(self->store), commit_id, &c, error);
         if (code == QUIPU_OK) {
             code = tree_find(git_store_objects(self->store), &c.tree, FORMAT_FILE, &blob, error);
             commit_free(&c);

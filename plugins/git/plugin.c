@@ -1,5 +1,5 @@
 /* plugin.c - the git backend's entry, table and life cycle. */
-#include "backend.h"
+#include "inbox.h"
 
 #include <base/fail.h>
 #include <quipu/extensions.h>
@@ -118,10 +118,12 @@ static int32_t git_open(quipu_backend *self, const quipu_open_params *params, co
     free(path);
     if (code == QUIPU_OK)
         code = made && !(self->flags & QUIPU_OPEN_READ_ONLY) ? write_format(self, error) : check_format(self, error);
-    if (code == QUIPU_OK)
+    if (code == QUIPU_OK) {
         open_catalogue(self);
-    else
+        inbox_empty(self);
+    } else {
         let_go(self);
+    }
     return code;
 }
 
@@ -148,6 +150,8 @@ static const void *git_get_extension(quipu_backend *self, const quipu_str *id)
         return &git_history;
     if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_MIGRATE))
         return &git_migrate;
+    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_SYNC))
+        return &git_sync;
     if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_VERIFY))
         return &git_verify;
     return NULL;

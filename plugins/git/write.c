@@ -6,6 +6,7 @@
  * the branch in git_publish. When somebody else moved the branch first, the whole batch is planned again on what is
  * there now.
  */
+#include "inbox.h"
 #include "requests.h"
 
 #include <base/fail.h>
@@ -41,6 +42,7 @@ typedef struct id_walk {
     applied_ids *applied;
     int64_t until;  /* commits before this time need not be looked at */
     object_id stop; /* nor this one and those before it; none: no such */
+    bool merges;    /* a commit with several parents was seen: what it brought may be older than `stop` */
     bool failed;
 } id_walk;
 
@@ -52,6 +54,7 @@ static int32_t learn_id(void *context, const commit *c)
     message_facts facts;
     if (object_id_equal(&c->id, &walk->stop) || c->committed < walk->until)
         return WALK_ENOUGH;
+    walk->merges = walk->merges || c->parent_count > 1;
     message_read(c->message, &facts);
     if (!facts.has_change_id)
         return QUIPU_OK;
@@ -76,6 +79,10 @@ static int32_t learn_ids(quipu_backend *self, const object_id *head, int64_t tim
         walk.until = applied->floor;
         walk.stop = applied->newest;
         code = commit_walk(git_store_objects(self->store), head, NULL, learn_id, &walk, error);
+        if (walk.merges && (code == QUIPU_OK || code == WALK_ENOUGH)) {
+            memset(&walk.stop, 0, sizeof walk.stop);
+            code = commit_walk(git_store_objects(self->store), head, NULL, learn_id, &walk, error);
+        }
     }
     applied->newest = *head;
     if (walk.failed)
@@ -256,6 +263,7 @@ static void write_batch(quipu_backend *self, request *batch)
     quipu_error error = { .struct_size = sizeof error };
     bool lost = true;
     int32_t code = QUIPU_OK;
+    inbox_empty(self);
     for (int i = 0; i < LOST_MAX && lost && code == QUIPU_OK; i++)
         code = try_batch(self, batch, &lost, &error);
     if (code == QUIPU_OK && lost)

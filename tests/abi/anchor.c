@@ -6,6 +6,7 @@
 #include <quipu/error.h>
 #include <quipu/ext/history.h>
 #include <quipu/ext/migrate.h>
+#include <quipu/ext/sync.h>
 #include <quipu/ext/verify.h>
 #include <quipu/extensions.h>
 #include <quipu/filter.h>
@@ -32,6 +33,9 @@ struct quipu_difference anchor_quipu_difference;
 struct quipu_log_query anchor_quipu_log_query;
 struct quipu_history_api anchor_quipu_history_api;
 struct quipu_migrate_api anchor_quipu_migrate_api;
+struct quipu_merge_report anchor_quipu_merge_report;
+struct quipu_progress anchor_quipu_progress;
+struct quipu_sync_api anchor_quipu_sync_api;
 struct quipu_finding anchor_quipu_finding;
 struct quipu_verify_api anchor_quipu_verify_api;
 struct quipu_value anchor_quipu_value;

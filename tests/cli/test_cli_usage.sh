@@ -75,7 +75,7 @@ bash_completes() {
     "$QUIPU" completion bash >script && bash -n script && bash -c '
         . ./script
         try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _quipu; echo "${COMPREPLY[*]}"; }
-        try quipu se
+        try quipu sea
         try quipu search --as
         try quipu list --order ""
         try quipu --user x help comp

@@ -166,13 +166,10 @@ static void a_state_that_is_nested_too_deep_is_kept_as_text(void **state)
     (void)state;
     char text[3][400];
     for (int i = 0; i < 3; i++) {
-        char deep[200] = "";
-        for (int j = 0; j < 62; j++)
-            strcat(deep, "[");
-        sprintf(deep + strlen(deep), "%d", i);
-        for (int j = 0; j < 62; j++)
-            strcat(deep, "]");
-        sprintf(text[i], "{\"id\":\"r\",\"value\":%s}", deep);
+        char open_[63] = "", close_[63] = "";
+        memset(open_, '[', 62);
+        memset(close_, ']', 62);
+        snprintf(text[i], sizeof text[i], "{\"id\":\"r\",\"value\":%s%d%s}", open_, i, close_);
     }
     record *b = decode(text[0]), *o = decode(text[1]), *t = decode(text[2]);
     merged_record m = merge(b, o, t);
@@ -225,14 +222,14 @@ static void append_random(buffer *b)
     buffer_append_text(b, values[pick(6)]);
     buffer_append_text(b, times[pick(3)]);
     buffer_append_text(b, ",\"tags\":[");
-    for (char tag = 'a'; tag < 'f'; tag++)
+    for (int tag = 'a'; tag < 'f'; tag++)
         if (pick(2)) {
             buffer_printf(b, "%s\"%c\"", between, tag);
             between = ",";
         }
     buffer_append_text(b, "],\"metadata\":{");
     between = "";
-    for (char key = 'a'; key < 'e'; key++)
+    for (int key = 'a'; key < 'e'; key++)
         if (pick(2)) {
             buffer_printf(b, "%s\"%c\":%u", between, key, pick(3));
             between = ",";
@@ -302,7 +299,7 @@ static void the_order_of_three_sides_does_not_matter_for_sets(void **state)
             buffer b = { 0 };
             const char *between = "";
             buffer_append_text(&b, "{\"id\":\"r\",\"tags\":[");
-            for (char tag = 'a'; tag < 'g'; tag++)
+            for (int tag = 'a'; tag < 'g'; tag++)
                 if (pick(2)) {
                     buffer_printf(&b, "%s\"%c\"", between, tag);
                     between = ",";
