@@ -113,6 +113,10 @@ static const option_spec log_options[] = {
 };
 static const option_spec diff_options[] = { { "id", 0, "ID", "only this record", NULL }, OPTIONS_END };
 static const option_spec restore_options[] = { AS_OF_OPTION, OPTIONS_END };
+static const option_spec branch_options[] = {
+    { "delete", 'd', NULL, "take the branch's name away", NULL },
+    OPTIONS_END,
+};
 static const option_spec settle_options[] = {
     { "ours", 0, NULL, "the state that the merge kept", NULL },
     { "theirs", 0, NULL, "the other one, in the fields that are open", NULL },
@@ -222,6 +226,18 @@ const command cli_commands[] = {
       "Gives a record the state that it had then, as a new revision; a record that was deleted since comes "
       "back.\n\n" REVISIONS,
       "quipu restore home --as-of 2025-01-31\nquipu restore home --as-of HEAD~1", NULL, cmd_restore },
+    { "branch", "show, make or delete branches", "[NAME [REV]]", 0, 2, branch_options,
+      "Without NAME shows the branches, the current one marked with a star. With NAME makes one, at REV or where the "
+      "current one stands.",
+      "quipu branch\nquipu branch experiment\nquipu branch before HEAD~10\nquipu branch --delete experiment", NULL,
+      cmd_branch },
+    { "switch", "make another branch the current one", "NAME", 1, 1, NULL,
+      "From now on everybody who uses the store reads and writes this branch, also processes that have it open.",
+      "quipu branch experiment && quipu switch experiment", NULL, cmd_switch },
+    { "merge", "merge a branch into the current one", "NAME", 1, 1, NULL,
+      "Takes in what the branch changed since the two had parted, record by record and field by field, as `quipu pull` "
+      "does. What both changed differently stays as a record of kind \"conflict\"; see `quipu conflicts`.",
+      "quipu switch main && quipu merge experiment", NULL, cmd_merge },
     { "pull", "take in what another store has", "[REMOTE]", 0, 1, NULL,
       "Takes in the changes of another store and merges them, record by record and field by field: what one side "
       "changed is taken, tags and links merge as sets, metadata and value by key. What both changed differently stays "

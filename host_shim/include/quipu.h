@@ -24,6 +24,7 @@
 #include <quipu/change.h>
 #include <quipu/embedder.h>
 #include <quipu/error.h>
+#include <quipu/ext/branches.h>
 #include <quipu/ext/history.h>
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/sync.h>

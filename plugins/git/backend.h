@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 #include <quipu/backend.h>
+#include <quipu/ext/branches.h>
 #include <quipu/ext/history.h>
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/sync.h>
@@ -106,6 +107,7 @@ int32_t check_format_of(quipu_backend *self, const object_id *commit_id, quipu_e
 
 /* ---- sync.c, branches.c; merge.h has what they share ---- */
 
+extern const quipu_branches_api git_branches;
 extern const quipu_sync_api git_sync;
 
 /* ---- view.c ---- */

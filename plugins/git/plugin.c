@@ -146,6 +146,8 @@ static int32_t git_flush(quipu_backend *self, const quipu_call *call, quipu_erro
 static const void *git_get_extension(quipu_backend *self, const quipu_str *id)
 {
     (void)self;
+    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_BRANCHES))
+        return &git_branches;
     if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_HISTORY))
         return &git_history;
     if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_MIGRATE))

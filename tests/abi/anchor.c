@@ -4,6 +4,7 @@
 #include <quipu/change.h>
 #include <quipu/embedder.h>
 #include <quipu/error.h>
+#include <quipu/ext/branches.h>
 #include <quipu/ext/history.h>
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/sync.h>
@@ -28,6 +29,8 @@ struct quipu_change_set anchor_quipu_change_set;
 struct quipu_receipt anchor_quipu_receipt;
 struct quipu_embedder_api anchor_quipu_embedder_api;
 struct quipu_error anchor_quipu_error;
+struct quipu_branch anchor_quipu_branch;
+struct quipu_branches_api anchor_quipu_branches_api;
 struct quipu_revision anchor_quipu_revision;
 struct quipu_difference anchor_quipu_difference;
 struct quipu_log_query anchor_quipu_log_query;

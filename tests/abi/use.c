@@ -1,6 +1,7 @@
 /* use.c - uses the headers' macros as a plugin's author would; check-abi compiles it as C and as C++ of every standard. */
 #include <quipu/backend.h>
 #include <quipu/embedder.h>
+#include <quipu/ext/branches.h>
 #include <quipu/ext/history.h>
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/sync.h>
