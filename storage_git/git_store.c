@@ -185,7 +185,7 @@ static int32_t open_for_writing(git_store *s, quipu_error *error)
     if (code == QUIPU_OK) {
         clear_stale(s);
         pack_clear_stale(s->pack_folder);
-        code = pack_merge(s->pack_folder, PACKS_MOST, s->options.durable, &merged, error);
+        pack_merge(s->pack_folder, PACKS_MOST, s->options.durable, &merged, NULL); /* housekeeping, as after a write */
     }
     os->unlock(s->lock_fd);
     return code;
@@ -209,6 +209,8 @@ int32_t git_store_open(const char *path, const git_store_options *options, git_s
         code = os_make_folder(path, error);
     if (code == QUIPU_OK)
         code = options->read_only ? QUIPU_OK : open_for_writing(s, error);
+    if (code == QUIPU_OK)
+        code = pack_check_offsets(s->pack_folder, error);
     char *folder = code == QUIPU_OK ? join(path, "objects") : NULL;
     if (folder)
         code = objects_open(folder, &s->objects, error);

@@ -55,3 +55,31 @@ int32_t pack_check_all(const char *folder, pack_fault_fn visit, void *context, c
     pack_list_free(&list);
     return code;
 }
+
+/* Whether every object that the index tells of begins inside its pack. */
+static bool offsets_fit(const pack_file *p)
+{
+    for (uint32_t i = 0; i < p->index.count; i++) {
+        pack_entry entry;
+        pack_index_entry(&p->index, i, &entry);
+        if (entry.offset < PACK_HEADER_SIZE || entry.offset >= p->pack_len - PACK_TRAILER_SIZE)
+            return false;
+    }
+    return true;
+}
+
+int32_t pack_check_offsets(const char *folder, quipu_error *error)
+{
+    pack_list list = { 0 };
+    int32_t code = pack_list_read(folder, &list, error);
+    for (size_t i = 0; i < list.count && code == QUIPU_OK; i++) {
+        const char *name = list.packs[i].name;
+        /* one that cannot be mapped was taken away meanwhile, or libgit2 refuses it by itself */
+        if (pack_file_map(folder, &list.packs[i], NULL) == QUIPU_OK && !offsets_fit(&list.packs[i]))
+            code =
+                fail(error, QUIPU_E_CORRUPT, NULL,
+                     "%s/%s.idx is damaged; move it away, then run `git index-pack %s.pack` there", folder, name, name);
+    }
+    pack_list_free(&list);
+    return code;
+}

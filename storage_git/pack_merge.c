@@ -87,7 +87,8 @@ static int32_t copy_entry(merge *m, const uint8_t *bytes, size_t len, const pack
     uint8_t head[20];
     pack_entry *entry = &m->entries[m->count];
     *entry = (pack_entry){ old->id, old->crc, m->written };
-    if (!pack_get_entry_head(bytes, len, &type, &size, &head_len))
+    /* What is damaged is not copied: the old pack and its index would be gone, and with them what could be saved. */
+    if (libdeflate_crc32(0, bytes, len) != old->crc || !pack_get_entry_head(bytes, len, &type, &size, &head_len))
         return fail(m->error, QUIPU_E_CORRUPT, NULL, "a pack is damaged; run `quipu verify`");
     if (type != PACK_OFS_DELTA) {
         m->count++;
