@@ -2,15 +2,38 @@
 #include "hash.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Looking a digest up by name takes longer than hashing a small object, so it is done once. Never freed. */
+static EVP_MD *sha1_kind, *sha256_kind;
+static pthread_once_t kinds_once = PTHREAD_ONCE_INIT;
+
+static void fetch_kinds(void)
+{
+    sha1_kind = EVP_MD_fetch(NULL, "SHA1", NULL);
+    sha256_kind = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+static const EVP_MD *sha1(void)
+{
+    pthread_once(&kinds_once, fetch_kinds);
+    return sha1_kind ? sha1_kind : EVP_sha1();
+}
+
+static const EVP_MD *sha256(void)
+{
+    pthread_once(&kinds_once, fetch_kinds);
+    return sha256_kind ? sha256_kind : EVP_sha256();
+}
 
 /* A sha1_stream is libcrypto's context under another name. */
 sha1_stream *sha1_begin(void)
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    if (context && EVP_DigestInit_ex(context, EVP_sha1(), NULL) == 1)
+    if (context && EVP_DigestInit_ex(context, sha1(), NULL) == 1)
         return (sha1_stream *)(void *)context;
     EVP_MD_CTX_free(context);
     return NULL;
@@ -47,19 +70,19 @@ static void digest(const EVP_MD *kind, const void *first, size_t first_len, cons
 
 void hash_sha1(const void *bytes, size_t len, uint8_t out[20])
 {
-    digest(EVP_sha1(), bytes, len, NULL, 0, out);
+    digest(sha1(), bytes, len, NULL, 0, out);
 }
 
 void hash_sha256(const void *bytes, size_t len, uint8_t out[32])
 {
-    digest(EVP_sha256(), bytes, len, NULL, 0, out);
+    digest(sha256(), bytes, len, NULL, 0, out);
 }
 
 void hash_git_object(const char *type, const void *bytes, size_t len, uint8_t out[20])
 {
     char head[40];
     int head_len = snprintf(head, sizeof head, "%s %zu", type, len);
-    digest(EVP_sha1(), head, (size_t)head_len + 1, bytes, len, out);
+    digest(sha1(), head, (size_t)head_len + 1, bytes, len, out);
 }
 
 void hex_encode(const uint8_t *bytes, size_t len, char *out)

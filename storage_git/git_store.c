@@ -413,7 +413,7 @@ int32_t git_transaction_read(git_transaction *t, const char *path, object_id *bl
     int32_t code = work_tree_find(t->store->tree, path, blob, error);
     if (code != QUIPU_OK || object_id_is_none(blob))
         return code;
-    for (size_t i = t->staged_count; i > 0; i--)
+    for (size_t i = pack_writer_has(t->pack, blob) ? t->staged_count : 0; i > 0; i--)
         if (object_id_equal(&t->staged[i - 1].id, blob)) {
             buffer_append(out, t->staged[i - 1].bytes.bytes, t->staged[i - 1].bytes.len);
             return out->failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read a record") : QUIPU_OK;

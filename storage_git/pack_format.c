@@ -96,6 +96,34 @@ static int compare_entries(const void *a, const void *b)
     return memcmp(((const pack_entry *)a)->id.bytes, ((const pack_entry *)b)->id.bytes, 20);
 }
 
+/* Names are evenly spread: put in order by their first two bytes, few are left to compare. Without memory it is done the long way. */
+static void sort_entries(pack_entry *entries, uint32_t count)
+{
+    enum { PLACES = 1 << 16, SMALL = 4096 };
+    uint32_t *begin = count < SMALL ? NULL : calloc(PLACES + 1, sizeof *begin);
+    pack_entry *sorted = begin ? malloc(count * sizeof *sorted) : NULL;
+    if (!sorted) {
+        free(begin);
+        qsort(entries, count, sizeof *entries, compare_entries);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        begin[((size_t)entries[i].id.bytes[0] << 8 | entries[i].id.bytes[1]) + 1]++;
+    for (uint32_t i = 0; i < PLACES; i++)
+        begin[i + 1] += begin[i];
+    for (uint32_t i = 0; i < count; i++)
+        sorted[begin[(size_t)entries[i].id.bytes[0] << 8 | entries[i].id.bytes[1]]++] = entries[i];
+    /* by now begin[i] is where the place after i begins */
+    for (uint32_t i = 0; i < PLACES; i++) {
+        uint32_t from = i ? begin[i - 1] : 0;
+        if (begin[i] - from > 1)
+            qsort(sorted + from, begin[i] - from, sizeof *sorted, compare_entries);
+    }
+    memcpy(entries, sorted, count * sizeof *sorted);
+    free(sorted);
+    free(begin);
+}
+
 static void append_offsets(const pack_entry *entries, uint32_t count, buffer *out)
 {
     uint32_t large = 0;
@@ -113,7 +141,7 @@ void pack_put_index(pack_entry *entries, uint32_t count, const uint8_t checksum[
     static const uint8_t magic[INDEX_HEADER] = { 0xff, 't', 'O', 'c', 0, 0, 0, 2 };
     size_t begin = out->len;
     uint8_t own[20];
-    qsort(entries, count, sizeof *entries, compare_entries);
+    sort_entries(entries, count);
     buffer_append(out, magic, sizeof magic);
     for (uint32_t byte = 0, i = 0; byte < 256; byte++) {
         while (i < count && entries[i].id.bytes[0] <= byte)

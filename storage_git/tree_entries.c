@@ -61,10 +61,17 @@ void tree_entry_put(buffer *tree, const char *name, size_t len, bool folder, con
     tree_entry e;
     bool damaged = false;
     size_t offset = 0, at = 0;
-    tree_entry_remove(tree, name, len);
+    const char *mode = folder ? "40000 " : "100644 ";
+    if (tree_entry_find(tree, name, len, &e, &damaged)) {
+        if (memcmp(tree->bytes + e.offset, mode, strlen(mode)) == 0) { /* as it nearly always is: nothing moves */
+            memcpy(tree->bytes + e.offset + e.len - sizeof id->bytes, id->bytes, sizeof id->bytes);
+            return;
+        }
+        splice(tree, e.offset, e.len, NULL, 0);
+    }
     while (tree_next(tree, &offset, &e, &damaged) && tree_order(e.name, e.name_len, e.folder, name, len, folder) < 0)
         at = offset;
-    buffer_append_text(&entry, folder ? "40000 " : "100644 ");
+    buffer_append_text(&entry, mode);
     buffer_append(&entry, name, len);
     buffer_append(&entry, "", 1);
     buffer_append(&entry, id->bytes, sizeof id->bytes);

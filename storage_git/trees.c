@@ -16,9 +16,15 @@ typedef struct folder {
     buffer bytes;
     buffer stored;
     bool changed;
-    struct folder **children;
+    struct child *children;
     size_t count;
 } folder;
+
+/* The key tells most names apart without a look at the folder. */
+typedef struct child {
+    uint32_t key;
+    folder *folder;
+} child;
 
 struct work_tree {
     objects *objects;
@@ -31,7 +37,7 @@ static void folder_free(folder *f)
     if (!f)
         return;
     for (size_t i = 0; i < f->count; i++)
-        folder_free(f->children[i]);
+        folder_free(f->children[i].folder);
     free(f->children);
     free(f->name);
     buffer_free(&f->bytes);
@@ -101,11 +107,22 @@ size_t work_tree_size(const work_tree *t)
     return t->size;
 }
 
+/* The length and the first bytes of a name. */
+static uint32_t key_of(const char *name, size_t len)
+{
+    unsigned char bytes[3] = { 0 };
+    memcpy(bytes, name, len < sizeof bytes ? len : sizeof bytes);
+    return (uint32_t)(len & 0xff) << 24 | (uint32_t)bytes[0] << 16 | (uint32_t)bytes[1] << 8 | bytes[2];
+}
+
 static folder *loaded_child(const folder *f, const char *name, size_t len)
 {
-    for (size_t i = 0; i < f->count; i++)
-        if (f->children[i]->name_len == len && memcmp(f->children[i]->name, name, len) == 0)
-            return f->children[i];
+    uint32_t key = key_of(name, len);
+    for (size_t i = 0; i < f->count; i++) {
+        folder *found = f->children[i].folder;
+        if (f->children[i].key == key && found->name_len == len && memcmp(found->name, name, len) == 0)
+            return found;
+    }
     return NULL;
 }
 
@@ -130,13 +147,13 @@ static int32_t open_child(work_tree *t, folder *f, const char *name, size_t len,
     } else if (!make) {
         return QUIPU_OK;
     }
-    folder **children = realloc(f->children, (f->count + 1) * sizeof *children);
+    child *children = realloc(f->children, (f->count + 1) * sizeof *children);
     if (!children)
         return no_memory(error);
     f->children = children;
     int32_t code = folder_load(t, &id, name, len, out, error);
     if (code == QUIPU_OK)
-        f->children[f->count++] = *out;
+        f->children[f->count++] = (child){ key_of(name, len), *out };
     return code;
 }
 
@@ -193,12 +210,12 @@ int32_t work_tree_put(work_tree *t, const char *path, const object_id *blob, qui
     }
 }
 
-static void drop_child(folder *f, folder *child)
+static void drop_child(folder *f, folder *gone)
 {
     for (size_t i = 0; i < f->count; i++)
-        if (f->children[i] == child) {
+        if (f->children[i].folder == gone) {
             f->children[i] = f->children[--f->count];
-            folder_free(child);
+            folder_free(gone);
             return;
         }
 }
@@ -211,14 +228,14 @@ static int32_t remove_from(work_tree *t, folder *f, const char *path, quipu_erro
         tree_entry_remove(&f->bytes, path, len);
         return QUIPU_OK;
     }
-    folder *child;
-    int32_t code = open_child(t, f, path, len, false, &child, error);
-    if (code != QUIPU_OK || !child)
+    folder *inner;
+    int32_t code = open_child(t, f, path, len, false, &inner, error);
+    if (code != QUIPU_OK || !inner)
         return code;
-    code = remove_from(t, child, path + len + 1, error);
-    if (code == QUIPU_OK && child->bytes.len == 0) {
+    code = remove_from(t, inner, path + len + 1, error);
+    if (code == QUIPU_OK && inner->bytes.len == 0) {
         tree_entry_remove(&f->bytes, path, len);
-        drop_child(f, child);
+        drop_child(f, inner);
     }
     return code;
 }
@@ -255,12 +272,12 @@ static int32_t write_changed(folder *f, pack_writer *pack, quipu_error *error)
 {
     int32_t code = QUIPU_OK;
     for (size_t i = 0; i < f->count && code == QUIPU_OK; i++) {
-        folder *child = f->children[i];
-        if (!child->changed)
+        folder *inner = f->children[i].folder;
+        if (!inner->changed)
             continue;
-        code = write_changed(child, pack, error);
+        code = write_changed(inner, pack, error);
         if (code == QUIPU_OK)
-            tree_entry_put(&f->bytes, child->name, child->name_len, true, &child->id);
+            tree_entry_put(&f->bytes, inner->name, inner->name_len, true, &inner->id);
     }
     if (code == QUIPU_OK && f->bytes.failed)
         code = no_memory(error);
