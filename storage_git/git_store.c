@@ -125,16 +125,15 @@ static void read_note(git_store *s, object_id *out)
         memset(out, 0, sizeof *out);
 }
 
+/* Always the same bytes of the file, zeros for none: so its sync has no new size or block to write. */
 static int write_note(git_store *s, const object_id *intended)
 {
     char text[OBJECT_ID_HEX + 1];
     object_id_print(intended, text);
-    if (os->ftruncate(s->lock_fd, 0) < 0 || lseek(s->lock_fd, 0, SEEK_SET) < 0)
+    if (lseek(s->lock_fd, 0, SEEK_SET) < 0 || os_write_all(s->lock_fd, text, OBJECT_ID_HEX) < 0)
         return -1;
     if (object_id_is_none(intended))
         return 0;
-    if (os_write_all(s->lock_fd, text, OBJECT_ID_HEX) < 0)
-        return -1;
     /* Else a power cut could leave the branch's lock, which is synced, and not the note that says whose it is. */
     return s->options.durable ? os->fdatasync(s->lock_fd) : 0;
 }

@@ -76,6 +76,15 @@ int os_write_all(int fd, const void *bytes, size_t len)
     return 0;
 }
 
+void os_begin_sync(int fd)
+{
+#ifdef SYNC_FILE_RANGE_WRITE
+    sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+#else
+    (void)fd;
+#endif
+}
+
 int os_sync(int fd)
 {
     int result;

@@ -36,6 +36,8 @@ extern const os_table os_real;
 
 /* Writes all of it: goes on after short writes and EINTR. -1 and errno on failure. */
 int os_write_all(int fd, const void *bytes, size_t len);
+/* A hint that the file will be synced soon: the disk may begin with it now. Promises nothing. */
+void os_begin_sync(int fd);
 /* fsync that goes on after EINTR. */
 int os_sync(int fd);
 /* Makes a file that must not be there yet (0600), with these bytes, synced where `durable`. On failure there is none. */

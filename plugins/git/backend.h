@@ -31,8 +31,11 @@ typedef struct request request;
 typedef struct write_queue {
     pthread_mutex_t lock;
     pthread_cond_t done;
+    pthread_cond_t arrived;
     request *first, *last;
-    bool busy; /* a thread is writing */
+    unsigned waiting;  /* between them */
+    unsigned together; /* as many were written together the last time */
+    bool busy;         /* a thread is writing, or gathers what it will write */
 } write_queue;
 
 /* Change ids that are known to be in the history. Everything on the way from `newest` back to the time `floor` is. */

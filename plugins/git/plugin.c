@@ -25,6 +25,7 @@ static int32_t git_create(const quipu_host *host, quipu_backend **out, quipu_err
     self->host = host;
     pthread_mutex_init(&self->queue.lock, NULL);
     pthread_cond_init(&self->queue.done, NULL);
+    pthread_cond_init(&self->queue.arrived, NULL);
     pthread_mutex_init(&self->views, NULL);
     *out = self;
     return QUIPU_OK;
@@ -54,6 +55,7 @@ static void git_destroy(quipu_backend *self)
     let_go(self);
     pthread_mutex_destroy(&self->queue.lock);
     pthread_cond_destroy(&self->queue.done);
+    pthread_cond_destroy(&self->queue.arrived);
     pthread_mutex_destroy(&self->views);
     free(self);
 }

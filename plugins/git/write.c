@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { BATCH_MAX = 256, LOST_MAX = 50, WAIT_NS = 5000000 };
+enum { BATCH_MAX = 256, LOST_MAX = 50, WAIT_NS = 5000000, GATHER_NS = 200000 };
 
 #define CLOCK_SLACK ((int64_t)2000000) /* microseconds by which two clocks of one machine may disagree */
 
@@ -281,6 +281,8 @@ static void enqueue(write_queue *q, request *r)
     else
         q->first = r;
     q->last = r;
+    q->waiting++;
+    pthread_cond_signal(&q->arrived);
 }
 
 /* Takes a request out that nobody has begun with. */
@@ -294,6 +296,7 @@ static void dequeue(write_queue *q, request *r)
     *place = r->next;
     if (q->last == r)
         q->last = before;
+    q->waiting--;
 }
 
 static request *take_all(write_queue *q)
@@ -305,25 +308,42 @@ static request *take_all(write_queue *q)
     if (!q->first)
         q->last = NULL;
     last->next = NULL;
-    for (request *r = batch; r; r = r->next)
+    q->together = 0;
+    for (request *r = batch; r; r = r->next) {
         r->taken = true;
+        q->together++;
+    }
+    q->waiting -= q->together;
     return batch;
 }
 
-static void wait_a_little(write_queue *q, bool bounded)
+/* Waits for a signal, but no longer than `ns`; false where that time is over. */
+static bool wait_for(write_queue *q, pthread_cond_t *signal, long ns)
 {
     struct timespec until;
-    if (!bounded) {
-        pthread_cond_wait(&q->done, &q->lock);
-        return;
-    }
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += WAIT_NS;
+    until.tv_nsec += ns;
     if (until.tv_nsec >= 1000000000) {
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
-    pthread_cond_timedwait(&q->done, &q->lock, &until);
+    return pthread_cond_timedwait(signal, &q->lock, &until) == 0;
+}
+
+static void wait_a_little(write_queue *q, bool bounded)
+{
+    if (bounded)
+        wait_for(q, &q->done, WAIT_NS);
+    else
+        pthread_cond_wait(&q->done, &q->lock);
+}
+
+/* Threads that wrote together come back together: a moment's wait for those that are still on their way saves a round of syncs.
+ * One thread alone never waits. */
+static void gather(write_queue *q)
+{
+    while (q->waiting < q->together && wait_for(q, &q->arrived, GATHER_NS))
+        continue;
 }
 
 /* Sees the request through: writes a batch that it is in, or waits until another thread has. */
@@ -343,6 +363,7 @@ static void run_request(quipu_backend *self, request *r)
             continue;
         }
         q->busy = true;
+        gather(q);
         request *batch = take_all(q);
         pthread_mutex_unlock(&q->lock);
         write_batch(self, batch);
