@@ -101,6 +101,12 @@ static const option_spec search_options[] = {
       NULL },
     OPTIONS_END,
 };
+static const option_spec maintain_options[] = {
+    { "memory-limit", 0, "MIB", "how much memory it may take, in MiB (512)", NULL },
+    { "time-limit", 0, "SECONDS", "stop after that time; what is unfinished stays as it was", NULL },
+    { "force", 0, NULL, "repack also where nothing has changed since the last time", NULL },
+    OPTIONS_END,
+};
 static const option_spec import_options[] = {
     { "batch", 0, "N", "records in one commit (1000); 1 gives each its own", NULL },
     OPTIONS_END,
@@ -272,6 +278,13 @@ const command cli_commands[] = {
     { "verify", "check everything that is stored", "", 0, 0, NULL,
       "Checks the store's structure, every record and the index, and says what is wrong.", "quipu verify",
       "1 where damage was found.", cmd_verify },
+    { "maintain", "make the store small, purge what has expired", "", 0, 0, maintain_options,
+      "Takes away records whose time has passed (--expires), as commits of their own that can be seen and taken back "
+      "like "
+      "any other, and stores everything in one well compressed pack. Others may read and write meanwhile. Needed "
+      "only for room: packs are merged as they come, and what has expired is hidden anyway.",
+      "quipu maintain\nquipu maintain --memory-limit 256 --time-limit 60",
+      "1 where a limit ended it early; the store is as it was then.", cmd_maintain },
     { "validate", "check whether a plugin keeps the contract", "[FILE.so]", 0, 1, validate_options,
       "Loads a plugin and tries it: what the file says, what loading it does to the process, how it takes bad input, "
       "and whether its backends behave as they must. Each check runs in a process of its own with a time limit, so "

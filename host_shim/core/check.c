@@ -42,6 +42,7 @@ static const slot_row history_rows[] = {
     ROW(quipu_history_api, log),
     ROW(quipu_history_api, diff),
 };
+static const slot_row maintain_rows[] = { ROW(quipu_maintain_api, maintain) };
 static const slot_row migrate_rows[] = { ROW(quipu_migrate_api, write) };
 static const slot_row verify_rows[] = { ROW(quipu_verify_api, verify) };
 
@@ -325,6 +326,13 @@ void check_history(const quipu_history_api *api, faults *f)
     if (QUIPU_HAS(api, restore) && !api->revert != !api->restore)
         faults_add(f, QUIPU_EXT_HISTORY ": half a group: %s without %s", api->revert ? "revert" : "restore",
                    api->revert ? "restore" : "revert");
+}
+
+void check_maintain(const quipu_maintain_api *api, faults *f)
+{
+    if (api)
+        check_table(QUIPU_EXT_MAINTAIN, api, sizeof *api, maintain_rows, sizeof maintain_rows / sizeof *maintain_rows,
+                    f);
 }
 
 void check_migrate(const quipu_migrate_api *api, faults *f)

@@ -8,6 +8,7 @@
 #include "faults.h"
 
 #include <quipu/ext/history.h>
+#include <quipu/ext/maintain.h>
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/verify.h>
 #include <quipu/plugin.h>
@@ -25,6 +26,7 @@ void check_entry(const quipu_plugin *entry, uint64_t symbol_size, const elf_note
 
 /* Tables of extensions, as get_extension answered; NULL is no fault. */
 void check_history(const quipu_history_api *api, faults *f);
+void check_maintain(const quipu_maintain_api *api, faults *f);
 void check_migrate(const quipu_migrate_api *api, faults *f);
 void check_verify(const quipu_verify_api *api, faults *f);
 

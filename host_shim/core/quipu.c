@@ -209,11 +209,12 @@ static int32_t check_extensions(opening *o, quipu_error *error)
     quipu *q = o->q;
     faults f = { 0 };
     quipu_str history = str_of(QUIPU_EXT_HISTORY), verify = str_of(QUIPU_EXT_VERIFY);
-    quipu_str migrate = str_of(QUIPU_EXT_MIGRATE);
+    quipu_str migrate = str_of(QUIPU_EXT_MIGRATE), maintain = str_of(QUIPU_EXT_MAINTAIN);
     const quipu_backend_api *api = q->backend.backend->api;
     check_history(api->get_extension(q->self, &history), &f);
     check_verify(api->get_extension(q->self, &verify), &f);
     check_migrate(api->get_extension(q->self, &migrate), &f);
+    check_maintain(api->get_extension(q->self, &maintain), &f);
     log_lines(q, &f);
     int32_t code = faults_fail(&f, q->name, error);
     faults_free(&f);

@@ -20,11 +20,11 @@
 #define QUIPU_EXT_MIGRATE "quipu.migrate/1" /* ext/migrate.h: fast bulk in; bulk out and the fence will follow */
 #define QUIPU_EXT_BRANCHES "quipu.branches/1" /* ext/branches.h: list, create, switch, merge */
 #define QUIPU_EXT_SYNC "quipu.sync/1"         /* ext/sync.h: push and pull with another store, merging by record */
+#define QUIPU_EXT_MAINTAIN "quipu.maintain/1" /* ext/maintain.h: compacts, purges what expired, within limits */
 
 /* The id is taken, the header comes with its first implementation. All of them take (self, ..., call, error) and answer
  * through visitors, as those above do. */
-#define QUIPU_EXT_ERASE "quipu.erase/1"       /* takes a record out of every revision; answers with a receipt */
-#define QUIPU_EXT_WATCH "quipu.watch/1"       /* shows changes as they land, from a revision on; a pollable fd */
-#define QUIPU_EXT_MAINTAIN "quipu.maintain/1" /* compacts, purges what expired; limits on memory and time */
+#define QUIPU_EXT_ERASE "quipu.erase/1" /* takes a record out of every revision; answers with a receipt */
+#define QUIPU_EXT_WATCH "quipu.watch/1" /* shows changes as they land, from a revision on; a pollable fd */
 
 #endif

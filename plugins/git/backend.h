@@ -15,6 +15,7 @@
 #include <quipu/backend.h>
 #include <quipu/ext/branches.h>
 #include <quipu/ext/history.h>
+#include <quipu/ext/maintain.h>
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/sync.h>
 #include <quipu/ext/verify.h>
@@ -162,6 +163,7 @@ int32_t git_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn 
 int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const quipu_call *call, quipu_error *error);
 extern const quipu_history_api git_history;
 extern const quipu_verify_api git_verify;
+extern const quipu_maintain_api git_maintain;
 
 /* ---- settings.c, context.c ---- */
 

@@ -158,6 +158,8 @@ static const void *git_get_extension(quipu_backend *self, const quipu_str *id)
         return &git_sync;
     if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_VERIFY))
         return &git_verify;
+    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_MAINTAIN))
+        return &git_maintain;
     return NULL;
 }
 

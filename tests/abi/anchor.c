@@ -6,6 +6,7 @@
 #include <quipu/error.h>
 #include <quipu/ext/branches.h>
 #include <quipu/ext/history.h>
+#include <quipu/ext/maintain.h>
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/sync.h>
 #include <quipu/ext/verify.h>
@@ -35,6 +36,9 @@ struct quipu_revision anchor_quipu_revision;
 struct quipu_difference anchor_quipu_difference;
 struct quipu_log_query anchor_quipu_log_query;
 struct quipu_history_api anchor_quipu_history_api;
+struct quipu_maintain anchor_quipu_maintain;
+struct quipu_maintained anchor_quipu_maintained;
+struct quipu_maintain_api anchor_quipu_maintain_api;
 struct quipu_migrate_api anchor_quipu_migrate_api;
 struct quipu_merge_report anchor_quipu_merge_report;
 struct quipu_progress anchor_quipu_progress;

@@ -3,6 +3,7 @@
 #include <quipu/embedder.h>
 #include <quipu/ext/branches.h>
 #include <quipu/ext/history.h>
+#include <quipu/ext/maintain.h>
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/sync.h>
 #include <quipu/ext/verify.h>
