@@ -103,7 +103,7 @@ int32_t git_transaction_merge(git_transaction *t, const object_id *theirs, bool 
     merge m = { t, decide, context, out, error };
     *out = (git_merge_report){ GIT_MERGE_NOTHING, 0, 0 };
     int32_t code = history_split_read(o, &t->head, o, theirs, &split, error);
-    object_id base = split.base;
+    object_id base = split.base, common = split.common;
     out->commits = split.only_in_b_count;
     history_split_free(&split);
     if (code != QUIPU_OK || object_id_equal(&base, theirs))
@@ -113,7 +113,7 @@ int32_t git_transaction_merge(git_transaction *t, const object_id *theirs, bool 
         return git_transaction_forward(t, theirs, error);
     }
     out->outcome = GIT_MERGE_TREES;
-    return merge_trees(&m, &base, theirs);
+    return merge_trees(&m, &common, theirs);
 }
 
 /* ---- refs ---- */

@@ -11,7 +11,7 @@
 enum { FROM_A = 1, FROM_B = 2, BOTH = 3, BEHIND = 4 /* an ancestor of a common one */ };
 
 typedef struct node {
-    object_id id;
+    object_id id, tree;
     int64_t committed;
     object_id parents[COMMIT_PARENTS_MAX];
     unsigned parent_count;
@@ -86,6 +86,7 @@ static int32_t load(walk *w, const object_id *id, unsigned paint, node **out)
         return code;
     }
     n->id = *id;
+    n->tree = c.tree;
     n->committed = c.committed;
     n->parent_count = c.parent_count;
     memcpy(n->parents, c.parents, sizeof n->parents);
@@ -171,6 +172,35 @@ static int32_t paint_all(walk *w)
     return code;
 }
 
+/* The first merge of these two that only this side leads to. */
+static const node *merge_of(const walk *w, unsigned colour, const node *a, const node *b)
+{
+    for (size_t i = 0; i < w->order_count; i++) {
+        const node *n = w->order[i];
+        if (n->paint == colour && n->parent_count == 2 &&
+            ((object_id_equal(&n->parents[0], &a->id) && object_id_equal(&n->parents[1], &b->id)) ||
+             (object_id_equal(&n->parents[0], &b->id) && object_id_equal(&n->parents[1], &a->id))))
+            return n;
+    }
+    return NULL;
+}
+
+/* best: of the common ancestors that no other common one leads to, the latest. */
+static object_id stand_in(const walk *w, const node *best)
+{
+    const node *second = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < w->order_count; i++)
+        if (w->order[i]->paint == BOTH) {
+            second = w->order[i] == best ? second : w->order[i];
+            count++;
+        }
+    if (count != 2)
+        return best->id;
+    const node *a = merge_of(w, FROM_A, best, second), *b = merge_of(w, FROM_B, best, second);
+    return a && b && object_id_equal(&a->tree, &b->tree) ? a->id : best->id;
+}
+
 static int32_t collect(const walk *w, history_split *out)
 {
     const node *best = NULL;
@@ -184,8 +214,10 @@ static int32_t collect(const walk *w, history_split *out)
         if (n->paint == BOTH && (!best || before(n, best)))
             best = n;
     }
-    if (best)
+    if (best) {
         out->base = best->id;
+        out->common = stand_in(w, best);
+    }
     return QUIPU_OK;
 }
 

@@ -7,7 +7,10 @@
 #include "commits.h"
 
 typedef struct history_split {
-    object_id base;       /* the latest common ancestor; none where there is no common history */
+    object_id base; /* the latest common ancestor; none where there is no common history */
+    /* Where two had merged each other at once there are two latest common ancestors, and neither tells alone what was common: a merge of
+     * both, of which each side has one with the same files, stands in for them. Else the same as `base`. */
+    object_id common;
     object_id *only_in_b; /* the commits that lead to `b` and not to `a`, newest first */
     size_t only_in_b_count;
 } history_split;

@@ -115,6 +115,22 @@ crossed() {
 }
 check two_that_merged_each_other_at_once_end_equal crossed
 
+# What both merged is common to both from then on: what one takes away again is gone.
+crossed_removal() { # STORE: takes its own tag away after the merge, the other does something else
+    two && on A update x --tag a && on B update x --tag b && cp -r A A2 && on A pull B && on B pull A2 && same A B &&
+        if [ "$1" = A ]; then on A update x --tag b && on B update x --importance 0.9; else on B update x --tag a && on A update x --importance 0.9; fi &&
+        on A pull B && on B pull A && same A B && on A get x --json && prints '"importance":0.9' &&
+        if [ "$1" = A ]; then prints '"tags":\["b"\]'; else prints '"tags":\["a"\]'; fi && on A conflicts && prints 'nothing is left'
+}
+crossed_a() {
+    crossed_removal A
+}
+crossed_b() {
+    crossed_removal B
+}
+check what_one_takes_away_after_a_crossed_merge_is_gone crossed_a
+check what_the_other_takes_away_after_a_crossed_merge_is_gone crossed_b
+
 hub() {
     two && git init -q --bare hub.git && on A push hub.git && on C clone hub.git && same A C && on B add "b" --id b && on B push hub.git &&
         on A add "a" --id a && on A push hub.git && prints '^sent' && on C pull && on A pull hub.git && on B pull hub.git && same A B C &&
