@@ -99,14 +99,21 @@ WORKLOAD(packs_that_are_merged_again, .before = 60, .sets = 8)
 WORKLOAD(relaxed_durability, .before = 30, .sets = 6, .config = "{\"durability\":\"relaxed\"}")
 WORKLOAD(a_store_closed_and_opened, .before = 3, .sets = 9, .reopen_after = 3)
 WORKLOAD(a_store_that_git_packed, .before = 12, .sets = 5, .prepare = "git gc -q && git pack-refs --all")
+WORKLOAD(a_crash_while_a_pack_is_cleared, .before = 4, .sets = 2, .crash_at = 10)
+WORKLOAD(a_crash_while_a_lock_is_cleared, .before = 31, .sets = 3, .crash_at = 22)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_store_that_is_being_made), cmocka_unit_test(sets_of_many_sizes),
-        cmocka_unit_test(packs_that_are_merged),      cmocka_unit_test(packs_that_are_merged_again),
-        cmocka_unit_test(relaxed_durability),         cmocka_unit_test(a_store_closed_and_opened),
+        cmocka_unit_test(a_store_that_is_being_made),
+        cmocka_unit_test(sets_of_many_sizes),
+        cmocka_unit_test(packs_that_are_merged),
+        cmocka_unit_test(packs_that_are_merged_again),
+        cmocka_unit_test(relaxed_durability),
+        cmocka_unit_test(a_store_closed_and_opened),
         cmocka_unit_test(a_store_that_git_packed),
+        cmocka_unit_test(a_crash_while_a_pack_is_cleared),
+        cmocka_unit_test(a_crash_while_a_lock_is_cleared),
     };
     return cmocka_run_group_tests(tests, trial_begin, trial_end);
 }

@@ -176,6 +176,12 @@ void workload_base(const workload *w, const char *path)
         shell("mkdir '%s'%s", path, "");
     if (w->prepare)
         shell("cd '%s' && %s", path, w->prepare);
+    if (w->crash_at) {
+        fault_plan plan = fault_none;
+        plan.kill_at = w->crash_at;
+        assert_int_equal(workload_run(w, path, &plan, &killed), w->before);
+        assert_true(killed);
+    }
 }
 
 /* ---- the check ---- */

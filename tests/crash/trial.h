@@ -38,6 +38,7 @@ typedef struct workload {
     const char *prepare;   /* a shell command that is run in the base store; NULL: none */
     unsigned before;       /* sets in the base store; 0: there is no store */
     unsigned sets;         /* more of them */
+    unsigned crash_at;     /* the base store was killed before this operation of the first set; 0: it was closed */
     unsigned reopen_after; /* the store is closed and opened again after so many; 0: never */
 } workload;
 
