@@ -54,6 +54,11 @@ int32_t git_store_head(git_store *s, object_id *out, quipu_error *error)
     return code;
 }
 
+int32_t git_store_flush(git_store *s, quipu_error *error)
+{
+    return s->late ? late_sync_now(s->late, error) : QUIPU_OK;
+}
+
 int32_t git_store_figures(git_store *s, pack_figures *out, quipu_error *error)
 {
     return pack_count(s->pack_folder, out, error);
@@ -63,6 +68,7 @@ void git_store_close(git_store *s)
 {
     if (!s)
         return;
+    late_sync_free(s->late);
     work_tree_free(s->tree);
     objects_close(s->objects);
     if (s->lock_fd >= 0)
@@ -135,7 +141,7 @@ static int write_note(git_store *s, const object_id *intended)
     if (object_id_is_none(intended))
         return 0;
     /* Else a power cut could leave the branch's lock, which is synced, and not the note that says whose it is. */
-    return s->options.durable ? os->fdatasync(s->lock_fd) : 0;
+    return os->fdatasync(s->lock_fd);
 }
 
 /* With the lock held: takes away what a killed writer left. */
@@ -184,7 +190,7 @@ static int32_t open_for_writing(git_store *s, quipu_error *error)
     if (code == QUIPU_OK) {
         clear_stale(s);
         pack_clear_stale(s->pack_folder);
-        pack_merge(s->pack_folder, PACKS_MOST, s->options.durable, &merged, NULL); /* housekeeping, as after a write */
+        pack_merge(s->pack_folder, PACKS_MOST, true, &merged, NULL); /* housekeeping, as after a write */
     }
     os->unlock(s->lock_fd);
     return code;
@@ -208,6 +214,8 @@ int32_t git_store_open(const char *path, const git_store_options *options, git_s
         code = os_make_folder(path, error);
     if (code == QUIPU_OK)
         code = options->read_only ? QUIPU_OK : open_for_writing(s, error);
+    if (code == QUIPU_OK && !options->read_only && !options->durable)
+        code = late_sync_create(s->path, &s->late, error);
     if (code == QUIPU_OK)
         code = pack_check_offsets(s->pack_folder, error);
     char *folder = code == QUIPU_OK ? join(path, "objects") : NULL;
@@ -530,6 +538,8 @@ int32_t git_publish(git_transaction *t, bool *lost, quipu_error *error)
         git_abort(t);
         return code;
     }
+    if (code == QUIPU_OK && s->late)
+        code = late_sync_note(s->late, error);
     if (code != QUIPU_OK) {
         char reason[256] = "";
         if (error)
@@ -539,7 +549,7 @@ int32_t git_publish(git_transaction *t, bool *lost, quipu_error *error)
     s->tree_of = t->head;
     s->tree_time = t->head_time;
     /* Merging is housekeeping: where it fails the packs are as they were, and the change stands. */
-    if (pack_merge(s->pack_folder, PACKS_MOST, s->options.durable, &merged, NULL) == QUIPU_OK && merged)
+    if (pack_merge(s->pack_folder, PACKS_MOST, true, &merged, NULL) == QUIPU_OK && merged)
         objects_forget(s->objects);
     end(t);
     return code;

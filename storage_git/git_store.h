@@ -28,7 +28,7 @@ typedef struct git_transaction git_transaction;
 typedef struct git_store_options {
     bool read_only; /* nothing on the disk is touched */
     bool no_create; /* a missing store is QUIPU_E_NOT_FOUND */
-    bool durable;   /* synced before an answer */
+    bool durable;   /* names are synced before an answer, as contents always are; else within 100 ms (late_sync.h) */
     const char
         *branch; /* "refs/heads/...", the caller's until close; NULL: the one that HEAD names, whenever it is asked */
 } git_store_options;
@@ -49,6 +49,8 @@ int32_t git_store_branch(git_store *s, char **out, quipu_error *error);
 int32_t git_store_head(git_store *s, object_id *out, quipu_error *error);
 /* Full or shortened digits, "HEAD", a branch or tag; "~N" after any of them. Errors: NOT_FOUND, INVALID. */
 int32_t git_store_resolve(git_store *s, quipu_str spec, object_id *out, quipu_error *error);
+/* Syncs what a store that is not durable has put off. */
+int32_t git_store_flush(git_store *s, quipu_error *error);
 int32_t git_store_figures(git_store *s, pack_figures *out, quipu_error *error);
 
 /* Waits for the other writers; `call` bounds that. Errors: BUSY, TIMEOUT, CANCELLED, READ_ONLY, IO. */

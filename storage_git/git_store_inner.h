@@ -5,6 +5,7 @@
 #define STORAGE_GIT_GIT_STORE_INNER_H
 
 #include "git_store.h"
+#include "late_sync.h"
 
 #include <pthread.h>
 
@@ -14,6 +15,7 @@ struct git_store {
     char *pack_folder;
     objects *objects;
     git_store_options options;
+    late_sync *late; /* where options.durable is off; else NULL */
     int lock_fd;
     pthread_mutex_t
         writer;      /* one transaction at a time within the process; the file's lock does it between processes */

@@ -46,6 +46,7 @@ const os_table os_real = {
     .pread = pread,
     .fsync = fsync,
     .fdatasync = fdatasync,
+    .syncfs = syncfs,
     .ftruncate = ftruncate,
     .close = close,
     .rename = rename,

@@ -18,6 +18,7 @@ typedef struct os_table {
     ssize_t (*pread)(int fd, void *bytes, size_t len, off_t offset);
     int (*fsync)(int fd);
     int (*fdatasync)(int fd);
+    int (*syncfs)(int fd); /* the whole file system that the file is on */
     int (*ftruncate)(int fd, off_t len);
     int (*close)(int fd);
     int (*rename)(const char *from, const char *to);

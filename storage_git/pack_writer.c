@@ -227,7 +227,7 @@ typedef struct unnamed {
 /* Writes a file under a name that git does not know. Measured: `git gc --prune=now` removes what begins with "tmp_", and what
  * ends with ".idx" and has no pack beside it. */
 static int32_t unnamed_write(unnamed *u, const char *folder, const char *name, const char *suffix, const buffer *bytes,
-                             bool durable, quipu_error *error)
+                             quipu_error *error)
 {
     buffer_printf(&u->temporary, "%s/quipu_tmp_%ld_%s", folder, (long)getpid(), suffix + 1);
     pack_path(folder, name, suffix, &u->path);
@@ -237,15 +237,14 @@ static int32_t unnamed_write(unnamed *u, const char *folder, const char *name, c
     u->fd = os->open(u->temporary.bytes, O_WRONLY | O_CREAT | O_EXCL, 0600);
     if (u->fd < 0 || os_write_all(u->fd, bytes->bytes, bytes->len) < 0)
         return fail_errno(error, errno, "cannot write %s", u->temporary.bytes);
-    if (durable)
-        os_begin_sync(u->fd);
+    os_begin_sync(u->fd);
     return QUIPU_OK;
 }
 
-/* Gives it its own name, synced where `durable`. */
-static int32_t unnamed_finish(unnamed *u, bool durable, quipu_error *error)
+/* Syncs it and gives it its own name. */
+static int32_t unnamed_finish(unnamed *u, quipu_error *error)
 {
-    int synced = durable ? os_sync(u->fd) : 0, saved = errno;
+    int synced = os_sync(u->fd), saved = errno;
     int closed = os->close(u->fd);
     u->fd = -1;
     if (synced < 0 || closed < 0)
@@ -272,13 +271,13 @@ static int32_t publish_files(const char *folder, const char *name, const buffer 
                              bool durable, quipu_error *error)
 {
     unnamed pack_file = { .fd = -1 }, index_file = { .fd = -1 };
-    int32_t code = unnamed_write(&pack_file, folder, name, ".pack", pack, durable, error);
+    int32_t code = unnamed_write(&pack_file, folder, name, ".pack", pack, error);
     if (code == QUIPU_OK)
-        code = unnamed_write(&index_file, folder, name, ".idx", index, durable, error);
+        code = unnamed_write(&index_file, folder, name, ".idx", index, error);
     if (code == QUIPU_OK)
-        code = unnamed_finish(&pack_file, durable, error);
+        code = unnamed_finish(&pack_file, error);
     if (code == QUIPU_OK)
-        code = unnamed_finish(&index_file, durable, error);
+        code = unnamed_finish(&index_file, error);
     unnamed_end(&pack_file);
     unnamed_end(&index_file);
     if (code == QUIPU_OK && durable && os_sync_folder(folder) < 0)

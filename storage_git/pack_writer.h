@@ -32,7 +32,7 @@ int32_t pack_writer_add_delta(pack_writer *w, object_type type, const void *byte
 bool pack_writer_has(const pack_writer *w, const object_id *id);
 uint32_t pack_writer_count(const pack_writer *w);
 
-/* Writes keep, pack and index into the folder; synced where `durable`. On failure nothing of it is left.
+/* Writes keep, pack and index into the folder; contents synced, and their names too where `durable`. On failure nothing of it is left.
  * name: receives "pack-<digits>". */
 int32_t pack_writer_publish(pack_writer *w, const char *folder, bool durable, char name[PACK_NAME_SIZE],
                             quipu_error *error);

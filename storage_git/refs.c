@@ -116,7 +116,7 @@ static int32_t fill_and_rename(const char *lock, int fd, const char *path, const
     char text[OBJECT_ID_HEX + 2];
     object_id_print(to, text);
     text[OBJECT_ID_HEX] = '\n';
-    if (os_write_all(fd, text, OBJECT_ID_HEX + 1) < 0 || (durable && os_sync(fd) < 0)) {
+    if (os_write_all(fd, text, OBJECT_ID_HEX + 1) < 0 || os_sync(fd) < 0) {
         int32_t code = fail_errno(error, errno, "cannot write %s", lock);
         os->close(fd);
         return code;

@@ -19,7 +19,7 @@ typedef enum ref_outcome {
 
 /* Moves the ref from `expected` (none: it must not exist) to `to`, under git's own lock file NAME.lock. Waits up to two seconds
  * for somebody else's lock. *outcome tells what happened also where an error is returned: REF_MOVED with an error means that it is visible
- * but perhaps not durable. Errors: BUSY (the lock file stays; the message names it), IO, FULL. */
+ * but perhaps not durable. The content is always synced, the name where `durable`. Errors: BUSY (the lock file stays; the message names it), IO, FULL. */
 int32_t ref_swap(const char *repository, const char *name, const object_id *expected, const object_id *to, bool durable,
                  ref_outcome *outcome, quipu_error *error);
 

@@ -142,7 +142,8 @@ static int32_t git_close(quipu_backend *self, const quipu_call *call, quipu_erro
 
 static int32_t git_flush(quipu_backend *self, const quipu_call *call, quipu_error *error)
 {
-    return check_entry(self, call, error);
+    int32_t code = check_entry(self, call, error);
+    return code == QUIPU_OK ? git_store_flush(self->store, error) : code;
 }
 
 static const void *git_get_extension(quipu_backend *self, const quipu_str *id)
