@@ -113,7 +113,8 @@ static void window_free(window *w)
 
 typedef struct filled {
     double rate, rate_with_decoding;
-    double tail; /* rate of the last tenth against the second */
+    double processor; /* records for each second of processor time */
+    double tail;      /* rate of the last tenth against the second */
 } filled;
 
 static void write_window(quipu *q, const window *w)
@@ -132,21 +133,23 @@ static void write_window(quipu *q, const window *w)
 
 static filled fill(quipu *q, long n, long per_commit)
 {
-    double writing = 0, decoding = 0, rates[WINDOWS];
+    double writing = 0, decoding = 0, processor = 0, rates[WINDOWS];
     for (long i = 0; i < WINDOWS; i++) {
         long from = n * i / WINDOWS, count = n * (i + 1) / WINDOWS - from;
         window w;
         double begin = bench_now();
         window_make(&w, q, from, count, per_commit);
-        double ready = bench_now();
+        double ready = bench_now(), before = bench_processor();
         write_window(q, &w);
         double end = bench_now();
         decoding += ready - begin;
         writing += end - ready;
+        processor += bench_processor() - before;
         rates[i] = (double)count / (end - ready);
         window_free(&w);
     }
-    return (filled){ (double)n / writing, (double)n / (writing + decoding), rates[WINDOWS - 1] / rates[1] };
+    return (filled){ (double)n / writing, (double)n / (writing + decoding), (double)n / processor,
+                     rates[WINDOWS - 1] / rates[1] };
 }
 
 static int32_t see_hit(void *context, const quipu_hit *hit)
@@ -212,11 +215,14 @@ static void compare_filling(long n, long per_commit, const char *what)
     bench_value("on disk", bytes, "bytes");
     catch_up(q, n, what);
     time_opening(store, what);
+    double before = bench_processor_of_children();
     double theirs = peer_fast_import(other, n, per_commit);
+    double processor = (double)n / (bench_processor_of_children() - before);
     snprintf(to, sizeof to, "git fast-import, %s", what);
     bench_value(to, theirs, "records/s");
     bench_value("on disk, git fast-import", bench_disk(other), "bytes");
     bench_ratio(subject, to, ours.rate / theirs);
+    bench_ratio("the same for each second of processor time", to, ours.processor / processor);
     bench_ratio("the same with decoding the records", to, ours.rate_with_decoding / theirs);
     bench_ratio("on disk", "on disk, git fast-import", bytes / bench_disk(other));
     snprintf(subject, sizeof subject, "last tenth, %s", what);

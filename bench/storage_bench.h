@@ -17,6 +17,9 @@ void bench_path(long i, char out[BENCH_PATH_MAX]);
 size_t bench_message(long from, long count, char out[BENCH_JSON_MAX]);
 
 double bench_now(void); /* seconds */
+/* Seconds of processor time: of this process; of the children that have ended. What a busy machine spoils least. */
+double bench_processor(void);
+double bench_processor_of_children(void);
 /* Ends the program: nothing measured after a failure means anything. */
 void bench_stop(const char *what, const char *why) __attribute__((noreturn));
 void bench_value(const char *subject, double value, const char *unit);

@@ -15,8 +15,9 @@
 #include <unistd.h>
 
 enum {
-    COMPRESSION = 1, /* fast: maintenance compresses better later */
-    CHAIN_MAX = 30,  /* deltas on deltas; git's own limit is 50 */
+    COMPRESSION = 1,  /* fast: maintenance compresses better later */
+    PLAIN_MAX = 4096, /* bytes of a tree that is not compressed */
+    CHAIN_MAX = 30,   /* deltas on deltas; git's own limit is 50 */
 };
 
 #define PACK_MAX ((size_t)1 << 31)
@@ -33,6 +34,7 @@ struct pack_writer {
     uint32_t *table; /* open addressing by name: position in `objects` plus 1; 0: free */
     uint32_t table_size;
     struct libdeflate_compressor *compressor;
+    struct libdeflate_compressor *storer; /* for trees: half of their bytes are hashes, which do not shrink */
 };
 
 int32_t pack_writer_create(pack_writer **out, quipu_error *error)
@@ -40,10 +42,11 @@ int32_t pack_writer_create(pack_writer **out, quipu_error *error)
     pack_writer *w = calloc(1, sizeof *w);
     if (w) {
         w->compressor = libdeflate_alloc_compressor(COMPRESSION);
+        w->storer = libdeflate_alloc_compressor(0);
         w->table_size = 64;
         w->table = calloc(w->table_size, sizeof *w->table);
     }
-    if (!w || !w->compressor || !w->table) {
+    if (!w || !w->compressor || !w->storer || !w->table) {
         pack_writer_free(w);
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a new pack");
     }
@@ -60,6 +63,8 @@ void pack_writer_free(pack_writer *w)
         return;
     if (w->compressor)
         libdeflate_free_compressor(w->compressor);
+    if (w->storer)
+        libdeflate_free_compressor(w->storer);
     buffer_free(&w->bytes);
     free(w->objects);
     free(w->table);
@@ -120,7 +125,10 @@ static int32_t append_entry(pack_writer *w, const object_id *id, unsigned type, 
     size_t head_len = pack_put_entry_head(head, type, len);
     if (type == PACK_OFS_DELTA)
         head_len += pack_put_base_distance(head + head_len, distance);
-    size_t bound = libdeflate_zlib_compress_bound(w->compressor, len);
+    /* Deflating begins with clearing a table of 128 KiB, which takes longer than all else that is done with a small tree. */
+    bool plain = type == OBJECT_TREE || type == PACK_OFS_DELTA;
+    struct libdeflate_compressor *compressor = plain && len <= PLAIN_MAX ? w->storer : w->compressor;
+    size_t bound = libdeflate_zlib_compress_bound(compressor, len);
     if (begin + head_len + bound > PACK_MAX)
         return fail(error, QUIPU_E_TOO_LARGE, NULL, "the change set is larger than 2 GiB; split it");
     buffer_append(&w->bytes, head, head_len);
@@ -129,7 +137,7 @@ static int32_t append_entry(pack_writer *w, const object_id *id, unsigned type, 
         w->bytes.len = begin;
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a new pack");
     }
-    w->bytes.len += libdeflate_zlib_compress(w->compressor, bytes, len, to, bound);
+    w->bytes.len += libdeflate_zlib_compress(compressor, bytes, len, to, bound);
     packed *p = &w->objects[w->count++];
     p->entry.id = *id;
     p->entry.offset = begin;
