@@ -4,9 +4,9 @@
 bool tree_next(const buffer *tree, size_t *offset, tree_entry *out, bool *damaged)
 {
     size_t left = tree->len - *offset;
-    const char *at = tree->bytes + *offset;
-    if (left == 0)
+    if (left == 0) /* an empty tree may have no bytes to point at */
         return false;
+    const char *at = tree->bytes + *offset;
     const char *space = memchr(at, ' ', left < 8 ? left : 8);
     const char *name = space ? space + 1 : NULL;
     const char *end = name ? memchr(name, '\0', left - (size_t)(name - at)) : NULL;
@@ -165,5 +165,6 @@ void tree_delta(const buffer *from, const buffer *to, buffer *out)
         }
     }
     put_copy(out, copy_at, copy_len);
-    put_literal(out, to->bytes + literal_at, literal_len);
+    if (literal_len)
+        put_literal(out, to->bytes + literal_at, literal_len);
 }
