@@ -183,8 +183,8 @@ void pack_index_entry(const pack_index *index, uint32_t i, pack_entry *out)
     out->crc = get_u32(crcs + (size_t)i * 4);
     out->offset = offset;
     if (offset & 0x80000000u) {
-        const uint8_t *at = large + (size_t)(offset & 0x7fffffffu) * 8;
-        bool fits = at + 8 <= index->bytes + index->len - 40;
-        out->offset = fits ? (uint64_t)get_u32(at) << 32 | get_u32(at + 4) : UINT64_MAX;
+        size_t place = offset & 0x7fffffffu, places = (size_t)(index->bytes + index->len - 40 - large) / 8;
+        const uint8_t *at = place < places ? large + place * 8 : NULL;
+        out->offset = at ? (uint64_t)get_u32(at) << 32 | get_u32(at + 4) : UINT64_MAX;
     }
 }
