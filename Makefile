@@ -4,6 +4,7 @@
 #   make test            every test; T="test_a test_b" for some; SAN=address,undefined or SAN=thread for the same under a sanitizer
 #   make test-long       the fault harness of tests/crash/ in full: thousands of crashes and power cuts, 32 writers (some ten minutes)
 #   make test-valgrind   the unit tests under valgrind
+#   make fuzz            searches each parser of outside bytes for FUZZ_SECONDS=20 with libFuzzer; needs clang
 #   make check-abi       the public headers: language standards, layout, tags, abidiff; make update-abi writes the references anew
 #   make lint            formatting, clang-tidy, cppcheck, dependency rules, shellcheck; make format formats
 #   make bench-X         bench/bench_X.c: slot (a call through the slot), adds (durable adds into a git store), storage (filling one, beside its peers)
@@ -110,7 +111,7 @@ $(foreach p,$(PLUGINS),$(eval $(call plugin_rule,$(p))))
 # ---- tests ----
 
 # tests/FOLDER/test_X.c is one cmocka program, tests/FOLDER/test_X.sh one script that prints TAP. What several programs share lives
-# in tests/support/. The two makefiles included here add what tests need to MUTANTS and EXAMPLES, with its rules.
+# in tests/support/. The makefiles included here add what tests need to MUTANTS, EXAMPLES and FUZZ_REPLAY, with its rules.
 T ?=
 TEST_C  := $(wildcard tests/*/test_*.c)
 TEST_SH := $(wildcard tests/*/test_*.sh)
@@ -124,6 +125,7 @@ TEST_LIBS := -lcmocka $(STORAGE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
 
 -include tests/mutants/mutants.mk
 -include examples/examples.mk
+include tests/fuzz/fuzz.mk
 
 # tests/crash/ drives the git backend through a faulty table of file operations: it links the backend itself.
 CRASH_OBJ := $(call objects,$(filter-out tests/crash/test_%,$(wildcard tests/crash/*.c)) $(wildcard plugins/git/*.c))
@@ -156,7 +158,7 @@ RUN_TESTS = env QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) SOURCE=$(CURDI
 test:
 	@sh scripts/setup.sh
 	@$(MAKE) --no-print-directory run-tests
-test-programs: $(TEST_PROGRAMS) $(B)/tests/runner all man $(MUTANTS) $(EXAMPLES)
+test-programs: $(TEST_PROGRAMS) $(B)/tests/runner all man $(MUTANTS) $(EXAMPLES) $(FUZZ_REPLAY)
 run-tests: test-programs
 	$(if $(TEST_C)$(TEST_SH),,@echo "make test: there is no test named $(T)" >&2; exit 2)
 	@$(RUN_TESTS) $(TEST_PROGRAMS) $(TEST_SH)

@@ -98,7 +98,7 @@ static bool parse_person(quipu_str value, quipu_str *name, int64_t *time)
     return true;
 }
 
-static bool commit_parse(commit *c)
+bool commit_parse(commit *c)
 {
     const char *at = c->bytes.bytes;
     quipu_str value, committer;

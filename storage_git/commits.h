@@ -35,6 +35,8 @@ void commit_print(const object_id *tree, const object_id *parent, const commit_w
 /* Reads one; to be ended with commit_free. On failure there is nothing to free. Errors: CORRUPT. */
 int32_t commit_read(objects *o, const object_id *id, commit *out, quipu_error *error);
 void commit_free(commit *c);
+/* Fills the rest of a zeroed commit from its `bytes`, which any program may have made; false where they are none. */
+bool commit_parse(commit *c);
 
 /* Told about a commit; a non-zero answer ends the walk and is returned. */
 typedef int32_t (*commit_fn)(void *context, const commit *c);
