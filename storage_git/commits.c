@@ -9,7 +9,9 @@ static void put_name(quipu_str name, buffer *out)
 {
     for (uint64_t i = 0; i < name.len; i++) {
         unsigned char c = (unsigned char)name.ptr[i];
-        buffer_append_char(out, c < 0x20 || c == 0x7f || c == '<' || c == '>' ? ' ' : (char)c);
+        bool c1 = c == 0xc2 && i + 1 < name.len && (unsigned char)name.ptr[i + 1] < 0xa0; /* U+0080 to U+009F */
+        buffer_append_char(out, c1 || c < 0x20 || c == 0x7f || c == '<' || c == '>' ? ' ' : (char)c);
+        i += c1;
     }
 }
 

@@ -15,6 +15,7 @@ struct request {
     int32_t code;
     bool taken; /* by the writer */
     bool done;
+    bool late; /* its deadline passed, or it was cancelled, while the store's lock was waited for: `code` says which */
     uint32_t flags; /* of the receipt */
     uint64_t changed;
     object_id revision; /* none: no commit was made */

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { BATCH_MAX = 256, LOST_MAX = 50, WAIT_NS = 5000000, GATHER_NS = 200000 };
+enum { BATCH_MAX = 256, LOST_MAX = 50, WAIT_NS = 5000000, GATHER_NS = 200000, LOCK_SLICE_NS = 20000000 };
 
 #define CLOCK_SLACK ((int64_t)2000000) /* microseconds by which two clocks of one machine may disagree */
 
@@ -219,6 +219,35 @@ static void forget_ids(quipu_backend *self)
     memset(&self->applied.newest, 0, sizeof self->applied.newest);
 }
 
+/* Gives up the requests whose own time has passed; whether any is left. */
+static bool drop_late(request *batch)
+{
+    bool left = false;
+    for (request *r = batch; r; r = r->next) {
+        if (!r->late && (r->code = call_check(r->call, &r->error)) != QUIPU_OK)
+            r->late = true;
+        left = left || !r->late;
+    }
+    return left;
+}
+
+/* Waits for the store's lock as long as any request may: in slices, so that each is given up in its own time. */
+static int32_t begin_batch(quipu_backend *self, request *batch, git_transaction **out, quipu_error *error)
+{
+    bool bounded = false;
+    for (request *r = batch; r; r = r->next)
+        bounded = bounded || (r->call && (r->call->deadline_ns || r->call->cancel));
+    for (;;) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        quipu_call slice = { .struct_size = sizeof slice,
+                             .deadline_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + LOCK_SLICE_NS };
+        int32_t code = git_begin(self->store, bounded ? &slice : NULL, out, error);
+        if (code != QUIPU_E_TIMEOUT || !drop_late(batch))
+            return code;
+    }
+}
+
 /* One try at the whole batch. Answers with `lost` where it has to be tried again. */
 static int32_t try_batch(quipu_backend *self, request *batch, bool *lost, quipu_error *error)
 {
@@ -226,7 +255,7 @@ static int32_t try_batch(quipu_backend *self, request *batch, bool *lost, quipu_
     bool broken = false;
     int64_t oldest = INT64_MAX;
     *lost = false;
-    int32_t code = git_begin(self->store, batch->call, &t, error);
+    int32_t code = begin_batch(self, batch, &t, error);
     if (code != QUIPU_OK)
         return code;
     for (request *r = batch; r; r = r->next) {
@@ -235,6 +264,8 @@ static int32_t try_batch(quipu_backend *self, request *batch, bool *lost, quipu_
     }
     code = learn_ids(self, git_transaction_head(t), oldest, error);
     for (request *r = batch; r && code == QUIPU_OK && !broken; r = r->next) {
+        if (r->late)
+            continue;
         r->code = r->after ? r->after->code : QUIPU_OK;
         if (r->code == QUIPU_OK)
             r->code = stage(self, t, r, &broken);

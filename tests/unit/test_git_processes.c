@@ -10,11 +10,13 @@
 #include <cmocka.h>
 
 #include <base/buffer.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <quipu.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <storage_git/os.h>
 #include <sys/wait.h>
 #include <tests/support/memories.h>
 #include <tests/support/scratch.h>
@@ -96,6 +98,53 @@ static void threads_lose_nothing_and_make_a_commit_each(void **state)
     assert_int_equal(memories_count(q), THREADS * ADDS);
     assert_int_equal(memories_figure(q, "revisions"), THREADS * ADDS + 1);
     assert_true(memories_figure(q, "packs") <= 40);
+    assert_sound(q);
+    memories_close(q);
+}
+
+/* ---- the store's lock, held by somebody else ---- */
+
+static int64_t in_ms(int ms)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + ms * (int64_t)1000000;
+}
+
+static void *add_patiently(void *context)
+{
+    worker *w = context;
+    quipu_str text = str_of("{\"id\":\"patient\",\"text\":\"waits as long as it takes\"}");
+    w->failed = quipu_put_json(w->q, &text, NULL, NULL, NULL, NULL);
+    return NULL;
+}
+
+/* Each waits in its own time, also where one of them writes for both. */
+static void a_deadline_ends_one_wait_and_not_the_others(void **state)
+{
+    char path[200];
+    quipu_error error = { .struct_size = sizeof error };
+    quipu_cancel token = { .struct_size = sizeof token, .fd = -1, .flag = 0 };
+    quipu_str text = str_of("{\"id\":\"hasty\",\"text\":\"has little time\"}");
+    (void)state;
+    quipu *q = memories_open(store);
+    snprintf(path, sizeof path, "%s/quipu/lock", store);
+    int fd = os->open(path, O_RDWR, 0);
+    assert_int_equal(os->lock(fd, true), 0);
+    worker patient = { .q = q };
+    quipu_call call = { .struct_size = sizeof call, .deadline_ns = in_ms(100), .cancel = &token };
+    assert_int_equal(quipu_put_json(q, &text, NULL, NULL, &call, &error), QUIPU_E_TIMEOUT);
+    assert_int_equal(pthread_create(&patient.thread, NULL, add_patiently, &patient), 0);
+    call.deadline_ns = in_ms(200);
+    assert_int_equal(quipu_put_json(q, &text, NULL, NULL, &call, &error), QUIPU_E_TIMEOUT);
+    token.flag = 1;
+    call.deadline_ns = 0;
+    assert_int_equal(quipu_put_json(q, &text, NULL, NULL, &call, &error), QUIPU_E_CANCELLED);
+    os->close(fd);
+    pthread_join(patient.thread, NULL);
+    assert_int_equal(patient.failed, QUIPU_OK);
+    assert_string_equal(memories_text(q, "hasty", NULL), "");
+    assert_string_equal(memories_text(q, "patient", NULL), "waits as long as it takes");
     assert_sound(q);
     memories_close(q);
 }
@@ -320,6 +369,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FRESH(threads_lose_nothing_and_make_a_commit_each),
+        FRESH(a_deadline_ends_one_wait_and_not_the_others),
         FRESH(two_processes_lose_nothing),
         FRESH(eight_processes_lose_nothing),
         FRESH(a_counter_incremented_by_compare_and_swap_loses_no_step),

@@ -254,7 +254,8 @@ static void names_cannot_break_a_commit(void **state)
     (void)state;
     git_store *s = open_store();
     commit_words words = words_at(1700000000000000);
-    words.author = str_of("Eve <eve@x> 1 +0000\nparent 0000");
+    words.author = str_of("Eve <eve@x> 1 +0000\nparent\xc2\x9b"
+                          "0000");
     assert_int_equal(git_begin(s, NULL, &t, &error), QUIPU_OK);
     assert_int_equal(git_transaction_put(t, "a", "1", 1, &error), QUIPU_OK);
     assert_int_equal(git_transaction_commit(t, &words, &id, &error), QUIPU_OK);
