@@ -81,10 +81,10 @@ static void read_dynamic(elf_dynamic *e, const Elf64_Dyn *dynamic, size_t count,
 static const char *read_symbols(elf_dynamic *e, const tables *t)
 {
     const Elf64_Ehdr *header = (const void *)e->bytes;
-    const Elf64_Shdr *sections = (const void *)(e->bytes + header->e_shoff);
     if (header->e_shoff == 0 || header->e_shoff % 8 || header->e_shoff > e->size ||
-        header->e_shnum > (e->size - header->e_shoff) / sizeof *sections)
+        header->e_shnum > (e->size - header->e_shoff) / sizeof(Elf64_Shdr))
         return "it has no section headers, so that its symbols cannot be counted";
+    const Elf64_Shdr *sections = (const void *)(e->bytes + header->e_shoff); /* only now: it lies within the file */
     for (size_t i = 0; i < header->e_shnum; i++) {
         if (sections[i].sh_type != SHT_DYNSYM)
             continue;
