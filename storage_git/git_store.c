@@ -122,42 +122,6 @@ static int32_t open_lock(git_store *s, quipu_error *error)
     return code;
 }
 
-/* What the last holder of the lock meant to do, where it died before it was done; none otherwise. */
-static void read_note(git_store *s, object_id *out)
-{
-    char text[OBJECT_ID_HEX];
-    memset(out, 0, sizeof *out);
-    if (os->pread(s->lock_fd, text, sizeof text, 0) == sizeof text && !object_id_parse(text, out))
-        memset(out, 0, sizeof *out);
-}
-
-/* Always the same bytes of the file, zeros for none: so its sync has no new size or block to write. */
-static int write_note(git_store *s, const object_id *intended)
-{
-    char text[OBJECT_ID_HEX + 1];
-    object_id_print(intended, text);
-    if (lseek(s->lock_fd, 0, SEEK_SET) < 0 || os_write_all(s->lock_fd, text, OBJECT_ID_HEX) < 0)
-        return -1;
-    if (object_id_is_none(intended))
-        return 0;
-    /* Else a power cut could leave the branch's lock, which is synced, and not the note that says whose it is. */
-    return os->fdatasync(s->lock_fd);
-}
-
-/* With the lock held: takes away what a killed writer left. */
-static void clear_stale(git_store *s)
-{
-    object_id intended, none = { { 0 } };
-    read_note(s, &intended);
-    if (object_id_is_none(&intended))
-        return;
-    char *branch = NULL;
-    if (git_store_branch(s, &branch, NULL) == QUIPU_OK)
-        ref_clear_stale_lock(s->path, branch, &intended);
-    free(branch);
-    write_note(s, &none);
-}
-
 /* Takes the lock between processes. With a deadline or a token it is asked for again and again, else waited for. */
 static int32_t take_file_lock(git_store *s, const quipu_call *call, quipu_error *error)
 {
@@ -188,7 +152,7 @@ static int32_t open_for_writing(git_store *s, quipu_error *error)
         return code;
     code = git_layout_make(s->path, error);
     if (code == QUIPU_OK) {
-        clear_stale(s);
+        ref_clear_stale_locks(s->path);
         pack_clear_stale(s->pack_folder);
         pack_merge(s->pack_folder, PACKS_MOST, true, &merged, NULL); /* housekeeping, as after a write */
     }
@@ -348,7 +312,7 @@ int32_t git_store_lock(git_store *s, const quipu_call *call, quipu_error *error)
     pthread_mutex_lock(&s->writer);
     int32_t code = take_file_lock(s, call, error);
     if (code == QUIPU_OK)
-        clear_stale(s);
+        ref_clear_stale_locks(s->path);
     else
         pthread_mutex_unlock(&s->writer);
     return code;
@@ -498,19 +462,6 @@ int32_t git_transaction_commit(git_transaction *t, const commit_words *words, ob
     return code;
 }
 
-/* The pack is on the disk: notes what is meant to happen, and moves the branch. */
-static int32_t move_branch(git_transaction *t, ref_outcome *outcome, quipu_error *error)
-{
-    git_store *s = t->store;
-    object_id none = { { 0 } };
-    *outcome = REF_UNTOUCHED;
-    if (write_note(s, &t->head) < 0)
-        return fail_errno(error, errno, "cannot write the store's lock file");
-    int32_t code = ref_swap(s->path, t->branch, &t->base, &t->head, s->options.durable, outcome, error);
-    write_note(s, &none);
-    return code;
-}
-
 int32_t git_publish(git_transaction *t, bool *lost, quipu_error *error)
 {
     git_store *s = t->store;
@@ -527,7 +478,7 @@ int32_t git_publish(git_transaction *t, bool *lost, quipu_error *error)
     }
     int32_t code = any ? pack_writer_publish(t->pack, s->pack_folder, s->options.durable, name, error) : QUIPU_OK;
     if (code == QUIPU_OK) {
-        code = move_branch(t, &outcome, error);
+        code = ref_swap(s->path, t->branch, &t->base, &t->head, s->options.durable, &outcome, error);
         if (any && outcome == REF_MOVED)
             pack_release(s->pack_folder, name);
         else if (any)

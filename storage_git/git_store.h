@@ -11,7 +11,7 @@
  *   begin    takes the store's lock (OFD, dropped by the kernel when the process dies) and reads the branch
  *   commit   builds blobs, trees and a commit in memory; several may follow each other
  *   publish  keep -> pack -> index -> sync of their folder: nothing points at it yet, `git gc` leaves it alone
- *            intended commit noted in the lock file -> branch moved by compare-and-swap -> sync: the commit point
+ *            new value written and synced -> branch moved by compare-and-swap -> sync: the commit point
  *            keep taken away; packs merged where they have become many
  */
 #ifndef STORAGE_GIT_GIT_STORE_H

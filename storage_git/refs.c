@@ -6,12 +6,17 @@
 #include <base/buffer.h>
 #include <base/fail.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
-enum { LOCK_TRIES = 200, LOCK_PAUSE_MS = 10, REF_MAX = 4096, PACKED_MAX = 64 << 20 };
+/* Below the repository: where the new value of a ref is written first. */
+#define NEXT_FILE "quipu/next"
+
+enum { LOCK_TRIES = 200, LOCK_PAUSE_MS = 10, PACKED_MAX = 64 << 20, DEPTH_MAX = 20 };
 
 static void ref_path(const char *repository, const char *name, const char *suffix, buffer *out)
 {
@@ -91,11 +96,18 @@ void ref_make_folders(const char *file)
     free(path);
 }
 
-static int32_t take_lock(const char *lock, int *fd, quipu_error *error)
+/* The lock as a second name of `next`; where the file system has no such thing, as a file of its own. */
+static int make_lock(const char *next, const char *lock, const char *text)
+{
+    if (os->link(next, lock) == 0)
+        return 0;
+    return errno == EPERM || errno == EOPNOTSUPP ? os_write_new(lock, text, strlen(text), true) : -1;
+}
+
+static int32_t take_lock(const char *next, const char *lock, const char *text, quipu_error *error)
 {
     for (int i = 0; i < LOCK_TRIES; i++) {
-        *fd = os->open(lock, O_WRONLY | O_CREAT | O_EXCL, 0600);
-        if (*fd >= 0)
+        if (make_lock(next, lock, text) == 0)
             return QUIPU_OK;
         if (errno == ENOENT && i == 0) {
             ref_make_folders(lock);
@@ -109,20 +121,9 @@ static int32_t take_lock(const char *lock, int *fd, quipu_error *error)
                 "another program holds %s; try again, or remove that file if no git command is running", lock);
 }
 
-/* Writes the new value into the lock file, and gives it the ref's name. */
-static int32_t fill_and_rename(const char *lock, int fd, const char *path, const object_id *to, bool durable,
-                               ref_outcome *outcome, quipu_error *error)
+/* Gives the lock file, which holds the new value, the ref's name. */
+static int32_t rename_lock(const char *lock, const char *path, bool durable, ref_outcome *outcome, quipu_error *error)
 {
-    char text[OBJECT_ID_HEX + 2];
-    object_id_print(to, text);
-    text[OBJECT_ID_HEX] = '\n';
-    if (os_write_all(fd, text, OBJECT_ID_HEX + 1) < 0 || os_sync(fd) < 0) {
-        int32_t code = fail_errno(error, errno, "cannot write %s", lock);
-        os->close(fd);
-        return code;
-    }
-    if (os->close(fd) < 0)
-        return fail_errno(error, errno, "cannot write %s", lock);
     if (os->rename(lock, path) < 0)
         return fail_errno(error, errno, "cannot move %s", path);
     *outcome = REF_MOVED;
@@ -136,25 +137,22 @@ static int32_t fill_and_rename(const char *lock, int fd, const char *path, const
     return failed < 0 ? fail_errno(error, saved, "cannot sync the folder of %s", path) : QUIPU_OK;
 }
 
-int32_t ref_swap(const char *repository, const char *name, const object_id *expected, const object_id *to, bool durable,
-                 ref_outcome *outcome, quipu_error *error)
+/* With the new value in `next`: takes the lock, compares, renames. */
+static int32_t swap(const char *repository, const char *name, const char *next, const char *text,
+                    const object_id *expected, bool durable, ref_outcome *outcome, quipu_error *error)
 {
     buffer path = { 0 }, lock = { 0 };
     object_id now;
-    int fd = -1;
-    *outcome = REF_UNTOUCHED;
     ref_path(repository, name, "", &path);
     ref_path(repository, name, ".lock", &lock);
     int32_t code = path.failed || lock.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to move a ref")
-                                              : take_lock(lock.bytes, &fd, error);
+                                              : take_lock(next, lock.bytes, text, error);
     if (code == QUIPU_OK) {
         code = ref_read(repository, name, &now, error);
         if (code == QUIPU_OK && !object_id_equal(&now, expected))
             *outcome = REF_LOST;
         if (code == QUIPU_OK && *outcome != REF_LOST)
-            code = fill_and_rename(lock.bytes, fd, path.bytes, to, durable, outcome, error);
-        else
-            os->close(fd);
+            code = rename_lock(lock.bytes, path.bytes, durable, outcome, error);
         if (*outcome != REF_MOVED)
             os->unlink(lock.bytes);
     }
@@ -163,25 +161,66 @@ int32_t ref_swap(const char *repository, const char *name, const object_id *expe
     return code;
 }
 
-void ref_clear_stale_lock(const char *repository, const char *name, const object_id *intended)
+int32_t ref_swap(const char *repository, const char *name, const object_id *expected, const object_id *to, bool durable,
+                 ref_outcome *outcome, quipu_error *error)
 {
-    buffer lock = { 0 }, text = { 0 };
-    char digits[OBJECT_ID_HEX + 2];
-    if (object_id_is_none(intended))
-        return;
-    object_id_print(intended, digits);
-    digits[OBJECT_ID_HEX] = '\n';
-    ref_path(repository, name, ".lock", &lock);
-    int32_t code = lock.failed ? QUIPU_E_NO_MEMORY : os_read_file(lock.bytes, REF_MAX, &text, NULL);
-    if (code == QUIPU_OK && text.len == 0) {
-        /* stock git's own lock is empty for an instant: ours stays empty */
-        pause_for_lock();
-        buffer_clear(&text);
-        code = os_read_file(lock.bytes, REF_MAX, &text, NULL);
+    buffer next = { 0 };
+    char text[OBJECT_ID_HEX + 2];
+    int32_t code = QUIPU_OK;
+    *outcome = REF_UNTOUCHED;
+    object_id_print(to, text);
+    memcpy(text + OBJECT_ID_HEX, "\n", 2);
+    ref_path(repository, NEXT_FILE, "", &next);
+    if (next.failed)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to move a ref");
+    os->unlink(next.bytes); /* never written over: a ref may be the same file */
+    if (os_write_new(next.bytes, text, OBJECT_ID_HEX + 1, true) < 0)
+        code = fail_errno(error, errno, "cannot write %s", next.bytes);
+    if (code == QUIPU_OK) {
+        code = swap(repository, name, next.bytes, text, expected, durable, outcome, error);
+        os->unlink(next.bytes);
     }
-    if (code == QUIPU_OK && text.len <= OBJECT_ID_HEX + 1 &&
-        (text.len == 0 || memcmp(text.bytes, digits, text.len) == 0))
-        os->unlink(lock.bytes);
-    buffer_free(&lock);
-    buffer_free(&text);
+    buffer_free(&next);
+    return code;
+}
+
+/* ---- what a crash left ---- */
+
+/* Removes the lock files below a folder that are the same file as `next`. */
+static void clear_locks(const char *folder, const struct stat *next, int depth)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    buffer path = { 0 };
+    while (dir && (entry = readdir(dir)) != NULL) {
+        struct stat st;
+        size_t len = strlen(entry->d_name);
+        if (entry->d_name[0] == '.')
+            continue;
+        ref_path(folder, entry->d_name, "", &path);
+        if (path.failed || lstat(path.bytes, &st) < 0)
+            continue;
+        if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
+            clear_locks(path.bytes, next, depth + 1);
+        else if (len > 5 && strcmp(entry->d_name + len - 5, ".lock") == 0 && st.st_dev == next->st_dev &&
+                 st.st_ino == next->st_ino)
+            os->unlink(path.bytes);
+    }
+    if (dir)
+        closedir(dir);
+    buffer_free(&path);
+}
+
+void ref_clear_stale_locks(const char *repository)
+{
+    buffer next = { 0 }, refs = { 0 };
+    struct stat st;
+    ref_path(repository, NEXT_FILE, "", &next);
+    ref_path(repository, "refs", "", &refs);
+    if (!next.failed && !refs.failed && lstat(next.bytes, &st) == 0) {
+        clear_locks(refs.bytes, &st, 0);
+        os->unlink(next.bytes);
+    }
+    buffer_free(&next);
+    buffer_free(&refs);
 }

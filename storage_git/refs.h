@@ -17,9 +17,11 @@ typedef enum ref_outcome {
     REF_MOVED,     /* it is at `to` now, for everybody to see */
 } ref_outcome;
 
-/* Moves the ref from `expected` (none: it must not exist) to `to`, under git's own lock file NAME.lock. Waits up to two seconds
- * for somebody else's lock. *outcome tells what happened also where an error is returned: REF_MOVED with an error means that it is visible
- * but perhaps not durable. The content is always synced, the name where `durable`. Errors: BUSY (the lock file stays; the message names it), IO, FULL. */
+/* Moves the ref from `expected` (none: it must not exist) to `to`, under git's own lock file NAME.lock. That file is made as a second
+ * name (link(2)) of "quipu/next", which is written and synced before: so a lock that a crash left is known to be ours. Waits up to
+ * two seconds for somebody else's lock. *outcome tells what happened also where an error is returned: REF_MOVED with an error
+ * means that it is visible but perhaps not durable. The content is always synced, the name where `durable`. The caller holds the store's lock. Errors: BUSY (the lock file stays; the
+ * message names it), IO, FULL. */
 int32_t ref_swap(const char *repository, const char *name, const object_id *expected, const object_id *to, bool durable,
                  ref_outcome *outcome, quipu_error *error);
 
@@ -36,8 +38,8 @@ typedef int32_t (*ref_fn)(void *context, const char *name, const object_id *id);
 /* Visits the refs whose names begin with `prefix` ("refs/heads/inbox/"), sorted by name. */
 int32_t ref_each(const char *repository, const char *prefix, ref_fn visit, void *context, quipu_error *error);
 
-/* Removes NAME.lock where a process of ours left it: where it holds the beginning of `intended`, the commit that the
- * process had noted before it made the lock. The caller holds the store's lock. */
-void ref_clear_stale_lock(const char *repository, const char *name, const object_id *intended);
+/* Removes the locks of refs that a process of ours left: those that are the same file as "quipu/next". The caller holds the store's
+ * lock. */
+void ref_clear_stale_locks(const char *repository);
 
 #endif
