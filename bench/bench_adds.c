@@ -2,7 +2,7 @@
  * bench_adds.c - durable single adds into a git store, each a commit of its own: does it stay as fast as it began?
  *
  * One process, one thread, through libquipu. Prints JSON lines: adds a second in each fifth, the last fifth against the
- * first, packs at most, bytes on disk; and beside them the bare floor of a durable commit, a loop that only writes and syncs what
+ * first, packs at most, bytes on disk; and, between the adds, the bare floor of a durable commit, which only writes and syncs what
  * every one needs (a pack, an index, their folder, the branch, its folder).
  * Environment: N adds (2,000), BUILD (build), TMPDIR. An outside `git gc` may run beside it: GC=1 starts one in a loop.
  */
@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FIFTHS = 5, FLOOR_ROUNDS = 200, PACK_BYTES = 2000, INDEX_BYTES = 1350 };
+enum { FIFTHS = 5, BARE_EVERY = 4, PACK_BYTES = 2000, INDEX_BYTES = 1350 };
 
 static char folder[128];
 static char store[160];
@@ -100,30 +100,34 @@ static void sync_folder(const char *path)
         stop(path, "cannot sync");
 }
 
-/* Seconds that the syncs of one durable commit take at the least. */
-static double floor_of_a_commit(void)
+static char floor_packs[160], floor_refs[160];
+
+static void make_floor(void)
+{
+    snprintf(floor_packs, sizeof floor_packs, "%s/floor-packs", folder);
+    snprintf(floor_refs, sizeof floor_refs, "%s/floor-refs", folder);
+    if (mkdir(floor_packs, 0700) < 0 || mkdir(floor_refs, 0700) < 0)
+        stop(folder, "cannot make a folder");
+}
+
+/* What the syncs of one durable commit need at the least; in seconds. */
+static double floor_of_a_commit(long number)
 {
     static char bytes[PACK_BYTES];
-    char packs[160], refs[160], path[200], lock[200];
-    snprintf(packs, sizeof packs, "%s/floor-packs", folder);
-    snprintf(refs, sizeof refs, "%s/floor-refs", folder);
-    if (mkdir(packs, 0700) < 0 || mkdir(refs, 0700) < 0)
-        stop(packs, "cannot make a folder");
+    char path[200], lock[200];
     double begin = now_s();
-    for (int i = 0; i < FLOOR_ROUNDS; i++) {
-        snprintf(path, sizeof path, "%s/%d.pack", packs, i);
-        synced(path, bytes, PACK_BYTES);
-        snprintf(path, sizeof path, "%s/%d.idx", packs, i);
-        synced(path, bytes, INDEX_BYTES);
-        sync_folder(packs);
-        snprintf(path, sizeof path, "%s/main", refs);
-        snprintf(lock, sizeof lock, "%s/main.lock", refs);
-        synced(lock, bytes, 41);
-        if (rename(lock, path) < 0)
-            stop(path, "cannot rename");
-        sync_folder(refs);
-    }
-    return (now_s() - begin) / FLOOR_ROUNDS;
+    snprintf(path, sizeof path, "%s/%ld.pack", floor_packs, number);
+    synced(path, bytes, PACK_BYTES);
+    snprintf(path, sizeof path, "%s/%ld.idx", floor_packs, number);
+    synced(path, bytes, INDEX_BYTES);
+    sync_folder(floor_packs);
+    snprintf(path, sizeof path, "%s/main", floor_refs);
+    snprintf(lock, sizeof lock, "%s/main.lock", floor_refs);
+    synced(lock, bytes, 41);
+    if (rename(lock, path) < 0)
+        stop(path, "cannot rename");
+    sync_folder(floor_refs);
+    return now_s() - begin;
 }
 
 static void start_gc(void)
@@ -152,16 +156,71 @@ static double disk_bytes(void)
     return atof(line) * 1024;
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, long count)
+{
+    qsort(values, (size_t)count, sizeof *values, by_value);
+    return values[count / 2];
+}
+
+static void print_ratio(const char *subject, const char *to, double ratio)
+{
+    printf("{\"bench\":\"adds\",\"subject\":\"%s\",\"ratio_to\":\"%s\",\"ratio\":%.3f}\n", subject, to, ratio);
+}
+
+/* Means of one fifth of the run, in seconds. */
+typedef struct fifth {
+    double add;
+    double bare;
+} fifth;
+
+static double *adds, *bares; /* each one's seconds */
+static long bare_count;
+
+/* Between the adds, every so often, a bare commit: the disk is shared, and may be slower in one fifth than in another. */
+static void run_fifth(quipu *q, int number, long part, fifth *out)
+{
+    char subject[32];
+    long bare_before = bare_count;
+    double bare_sum = 0, add_sum = 0;
+    for (long i = number * part; i < (number + 1) * part; i++) {
+        double begin = now_s();
+        add(q, i);
+        adds[i] = now_s() - begin;
+        add_sum += adds[i];
+        count_packs();
+        if (i % BARE_EVERY == 0) {
+            bares[bare_count] = floor_of_a_commit(i);
+            bare_sum += bares[bare_count++];
+        }
+    }
+    out->add = add_sum / (double)part;
+    out->bare = bare_sum / (double)(bare_count - bare_before);
+    snprintf(subject, sizeof subject, "fifth %d", number + 1);
+    print(subject, 1 / out->add, "adds/s");
+    snprintf(subject, sizeof subject, "bare, fifth %d", number + 1);
+    print(subject, 1 / out->bare, "commits/s");
+}
+
 int main(void)
 {
     const char *n_text = getenv("N"), *build = getenv("BUILD"), *base = getenv("TMPDIR");
     long n = n_text ? atol(n_text) : 2000;
     char plugins[512];
-    double rates[FIFTHS];
+    fifth fifths[FIFTHS];
     quipu *q;
     quipu_error error = { .struct_size = sizeof error };
-    if (n < FIFTHS)
-        stop("N", "at least 5 adds are needed");
+    if (n < FIFTHS * BARE_EVERY)
+        stop("N", "at least 20 adds are needed");
+    adds = calloc((size_t)n, sizeof *adds);
+    bares = calloc((size_t)n, sizeof *bares);
+    if (!adds || !bares)
+        stop("memory", "none left");
     snprintf(folder, sizeof folder, "%.90s/quipu-bench-XXXXXX", base ? base : "/tmp");
     if (!mkdtemp(folder))
         stop(folder, "cannot make a folder");
@@ -173,26 +232,18 @@ int main(void)
     if (quipu_open(&options, &q, &error) != QUIPU_OK)
         stop("open", error.message);
     start_gc();
+    make_floor();
     const long part = n / FIFTHS;
-    for (int f = 0; f < FIFTHS; f++) {
-        double begin = now_s();
-        for (long i = f * part; i < (f + 1) * part; i++) {
-            add(q, i);
-            count_packs();
-        }
-        rates[f] = (double)part / (now_s() - begin);
-        char subject[32];
-        snprintf(subject, sizeof subject, "fifth %d", f + 1);
-        print(subject, rates[f], "adds/s");
-    }
+    for (int f = 0; f < FIFTHS; f++)
+        run_fifth(q, f, part, &fifths[f]);
     stop_gc();
     quipu_close(q, NULL);
-    double bare = floor_of_a_commit();
-    print("bare syncs of a commit", 1 / bare, "commits/s");
-    printf("{\"bench\":\"adds\",\"subject\":\"last fifth\",\"ratio_to\":\"first fifth\",\"ratio\":%.3f}\n",
-           rates[FIFTHS - 1] / rates[0]);
-    printf("{\"bench\":\"adds\",\"subject\":\"add\",\"ratio_to\":\"bare syncs of a commit\",\"ratio\":%.3f}\n",
-           1 / rates[FIFTHS - 1] / bare);
+    const fifth *first = &fifths[0], *last = &fifths[FIFTHS - 1];
+    print_ratio("last fifth", "first fifth", first->add / last->add);
+    print_ratio("last fifth, in bare commits of its time", "first fifth",
+                first->add / first->bare / (last->add / last->bare));
+    print_ratio("add, last fifth", "bare commit", last->add / last->bare);
+    print_ratio("add, median", "bare commit, median", median(adds, part * FIFTHS) / median(bares, bare_count));
     print("packs at most", packs_most, "packs");
     print("on disk", disk_bytes(), "bytes");
     char command[200];
