@@ -84,7 +84,8 @@ double peer_sqlite(const char *at, long n, int threads, long per_transaction)
         pthread_join(shares[i].thread, NULL);
     double seconds = bench_now() - begin;
     sqlite3_close(db);
-    return (double)(n / threads * threads) / seconds;
+    const long rows = n / threads * threads;
+    return (double)rows / seconds;
 }
 
 #else
