@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 struct late_sync {
-    const char *folder;
+    int fd; /* of the store's folder */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     pthread_t thread;
@@ -29,7 +29,11 @@ int32_t late_sync_create(const char *folder, late_sync **out, quipu_error *error
     pthread_condattr_t attributes;
     if (!l)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open the store");
-    l->folder = folder;
+    l->fd = os->open(folder, O_RDONLY | O_DIRECTORY, 0);
+    if (l->fd < 0) {
+        free(l);
+        return fail_errno(error, errno, "cannot open %s", folder);
+    }
     pthread_mutex_init(&l->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -39,23 +43,12 @@ int32_t late_sync_create(const char *folder, late_sync **out, quipu_error *error
     return QUIPU_OK;
 }
 
-/* Syncs the file system of the store; 0 or an errno. */
-static int sync_folder_system(const char *folder)
-{
-    int fd = os->open(folder, O_RDONLY | O_DIRECTORY, 0);
-    if (fd < 0)
-        return errno;
-    int result = os->syncfs(fd) < 0 ? errno : 0;
-    os->close(fd);
-    return result;
-}
-
 /* With the lock held, which is let go while the disk works. */
 static void sync_once(late_sync *l)
 {
     l->dirty = false;
     pthread_mutex_unlock(&l->lock);
-    int failed = sync_folder_system(l->folder);
+    int failed = os->syncfs(l->fd) < 0 ? errno : 0;
     pthread_mutex_lock(&l->lock);
     if (failed) {
         l->failed = failed;
@@ -135,9 +128,10 @@ void late_sync_free(late_sync *l)
         pthread_mutex_unlock(&l->lock);
         pthread_join(l->thread, NULL);
         if (l->dirty)
-            sync_folder_system(l->folder);
+            os->syncfs(l->fd);
         pthread_cond_destroy(&l->changed);
         pthread_mutex_destroy(&l->lock);
     }
+    os->close(l->fd);
     free(l);
 }

@@ -14,7 +14,7 @@ enum { LATE_SYNC_MS = 50 };
 
 typedef struct late_sync late_sync;
 
-/* folder: of the store; borrowed until late_sync_free. */
+/* folder: of the store. Errors: IO, NO_MEMORY. */
 int32_t late_sync_create(const char *folder, late_sync **out, quipu_error *error);
 /* Syncs what is still outstanding, ends the thread, frees; NULL is nothing to do. In a forked child, where there is no such thread, it only
  * frees. */
