@@ -173,7 +173,7 @@ test-long:
 # with what they inherited.
 VALGRIND := valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=99 \
 	--suppressions=tests/suppressions/valgrind.supp
-VALGRIND_SKIP ?= test_loader test_host
+VALGRIND_SKIP ?= test_loader test_host test_repack test_git_processes
 VALGRIND_PROGRAMS = $(filter-out $(VALGRIND_SKIP:%=$(B)/tests/%),$(patsubst %.c,$(B)/tests/%,$(notdir $(filter tests/unit/%,$(TEST_C)))))
 test-valgrind: $(B)/tests/runner $(TEST_PROGRAMS) all $(MUTANTS)
 	@OPENBLAS_NUM_THREADS=1 OPENBLAS_CORETYPE=Haswell $(RUN_TESTS) -l 600 -w 'exec $(VALGRIND) "$$@"' $(VALGRIND_PROGRAMS)
