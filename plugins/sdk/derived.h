@@ -41,6 +41,8 @@ int32_t derived_begin(derived *d, derived_writer **out, quipu_error *error);
 /* The snapshot that the change started from; writer's. */
 const derived_snapshot *derived_base(const derived_writer *w);
 void derived_drop_all(derived_writer *w); /* the new state begins empty */
+/* The base's segment i is not in the new state. A second time is nothing to do. */
+void derived_drop(derived_writer *w, uint64_t i);
 int32_t derived_add_segment(derived_writer *w, const void *bytes, size_t len, quipu_error *error);
 /* Publishes and frees; on failure the old state stays. */
 int32_t derived_commit(derived_writer *w, quipu_str position, quipu_error *error);

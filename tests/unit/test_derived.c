@@ -156,6 +156,23 @@ static void snapshot_outlives_what_it_shows(void **state)
     derived_snapshot_free(NULL);
 }
 
+static void single_segments_are_left_out(void **state)
+{
+    place *p = *state;
+    derived_writer *w = NULL;
+    assert_int_equal(commit(p->d, "one", "c1"), QUIPU_OK);
+    assert_int_equal(commit(p->d, "two", "c2"), QUIPU_OK);
+    assert_int_equal(commit(p->d, "three", "c3"), QUIPU_OK);
+    expect_state(p->d, "c3: one two three", false);
+    assert_int_equal(derived_begin(p->d, &w, NULL), QUIPU_OK);
+    assert_int_equal(derived_add_segment(w, "new", 3, NULL), QUIPU_OK);
+    derived_drop(w, 1);
+    derived_drop(w, 1);
+    assert_int_equal(derived_commit(w, str_of("c4"), NULL), QUIPU_OK);
+    expect_state(p->d, "c4: one three new", false);
+    assert_int_equal(files(p, "segment-", NULL, 0), 3);
+}
+
 static void second_writer_is_sent_away(void **state)
 {
     place *p = *state;
@@ -333,6 +350,7 @@ int main(void)
         TEST(nothing_is_there_at_first),
         TEST(commits_are_seen_whole_and_in_order),
         TEST(snapshot_outlives_what_it_shows),
+        TEST(single_segments_are_left_out),
         TEST(second_writer_is_sent_away),
         TEST(aborted_change_leaves_nothing),
         TEST(flipped_bit_counts_as_absence),

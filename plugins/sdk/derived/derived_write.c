@@ -105,6 +105,19 @@ void derived_drop_all(derived_writer *w)
     w->next.count = w->kept = 0;
 }
 
+void derived_drop(derived_writer *w, uint64_t i)
+{
+    derived_entry *entries = w->next.entries;
+    for (size_t n = 0; n < w->kept; n++) {
+        if (strcmp(entries[n].name, w->base->maps[i]->name) != 0)
+            continue;
+        memmove(entries + n, entries + n + 1, (w->next.count - n - 1) * sizeof *entries);
+        w->kept--;
+        w->next.count--;
+        return;
+    }
+}
+
 static int32_t write_segment(const derived *d, const char *name, const void *bytes, size_t len, quipu_error *error)
 {
     char *path = derived_path(d, name);
