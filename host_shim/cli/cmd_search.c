@@ -34,6 +34,18 @@ static void show_components(const cli *c, const cJSON *components)
     buffer_free(&scratch);
 }
 
+/* One line, to be kept for `quipu replay`. */
+static void show_receipt(const cJSON *receipt)
+{
+    buffer line = { 0 };
+    if (!receipt)
+        return;
+    json_print_compact(receipt, &line);
+    if (!line.failed)
+        printf("%s\n", line.bytes);
+    buffer_free(&line);
+}
+
 static void show_results(const cli *c, const cJSON *answer)
 {
     const cJSON *result;
@@ -55,6 +67,7 @@ static void show_results(const cli *c, const cJSON *answer)
     }
     if (rank == 0)
         remark(c, "nothing found");
+    show_receipt(cJSON_GetObjectItemCaseSensitive(answer, "receipt"));
 }
 
 /* What the options say about every question; members that a question has itself win, but for the scope. */
@@ -69,7 +82,8 @@ static int add_options(cli *c, cJSON *request)
         return report_fault(c, QUIPU_E_INVALID, "mode", "--mode %s: hybrid, lexical or vector is needed", mode);
     if ((option_given(c, "k") && !object_set(request, "k", json_number_int((int64_t)k))) ||
         (mode && strcmp(mode, "auto") != 0 && !object_set(request, "mode", json_string(str_of(mode)))) ||
-        (option_given(c, "explain") && !object_set(request, "explain", cJSON_CreateTrue())))
+        (option_given(c, "explain") && !object_set(request, "explain", cJSON_CreateTrue())) ||
+        (option_given(c, "receipt") && !object_set(request, "receipt", cJSON_CreateTrue())))
         return out_of_memory(c);
     return request_narrow(c, request);
 }

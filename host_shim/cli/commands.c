@@ -93,12 +93,17 @@ static const option_spec search_options[] = {
     FILTER_OPTION,
     AS_OF_OPTION,
     { "explain", 0, NULL, "show what each score is made of", NULL },
+    { "receipt", 0, NULL, "also give a receipt, with which `quipu replay` asks the same again", NULL },
     { "mode", 0, "MODE", "hybrid (words and vectors), lexical (words), vector; else hybrid where there are vectors",
       MODES },
     ALL_OPTION,
     { "stdin", 0, NULL,
       "one question a line from standard input, as {\"query\":\"...\",\"scope\":{...},\"k\":5}; one answer a line",
       NULL },
+    OPTIONS_END,
+};
+static const option_spec replay_options[] = {
+    { "query", 0, "TEXT", "the question, where the receipt was kept without it", NULL },
     OPTIONS_END,
 };
 static const option_spec maintain_options[] = {
@@ -192,7 +197,8 @@ const command cli_commands[] = {
       "Shows the records that answer the question best, best first. --user and the like, and --filter, narrow what is "
       "searched.\n\n"
       "With --stdin every line of standard input is a JSON object with the members query, scope, filter, k, mode, "
-      "as_of, explain and include_expired, and for each line one line of JSON comes out at once, in the same order: "
+      "as_of, explain, receipt, now and include_expired, and for each line one line of JSON comes out at once, in the "
+      "same order: "
       "{\"results\":[...]}, or {\"error\":{...}} for a line that could not be answered. The options hold for every "
       "question that does not say otherwise; the scope of the options binds them all.",
       "quipu search \"when does she like to meet?\" --user ana -k 3\n"
@@ -200,6 +206,14 @@ const command cli_commands[] = {
       "printf '%s\\n"
       "' '{\"query\":\"meetings\",\"k\":3}' | quipu search --stdin",
       "With --stdin: 0 when every line was answered, 1 when some line was answered with an error.", cmd_search },
+    { "replay", "ask again what a receipt was made for", "FILE|-", 1, 1, replay_options,
+      "Takes the receipt that `quipu search --receipt` gave (its line, or the whole answer with --json), asks the same "
+      "question of the same revision and moment, and compares ids, versions and scores. So it can be shown later what "
+      "an agent was told, and that nobody has changed it.\n\n"
+      "A receipt may be kept without the question itself (its member request.query): it has the question's SHA-256, "
+      "and --query gives the text.",
+      "quipu search \"home town\" --receipt --json > told.json\nquipu replay told.json",
+      "1 where the answer is another one now.", cmd_replay },
     { "import", "take in records from a file", "FILE|-", 1, 1, import_options,
       "Stores one record a line of JSON, as `quipu export` writes them; blank lines are skipped. A record with the id "
       "of a stored one replaces it. --user and the like fill in the scope of records that name none.\n\n"

@@ -1,5 +1,6 @@
 /* wire.c - questions and answers as JSON: search, list, get, and the filter for hosts that ask in structs. */
 #include "handle.h"
+#include "receipt.h"
 
 #include <base/buffer.h>
 #include <base/fail.h>
@@ -21,11 +22,12 @@ typedef struct request {
     quipu_str cursor;
     uint64_t number; /* k or limit */
     uint32_t choice; /* mode or order */
-    bool explain;
+    int64_t now;     /* by which expiry is judged; QUIPU_TIME_NONE: that of the call */
+    bool explain, receipt;
 } request;
 
 /* What a member of a request may be. */
-typedef enum member_sort { TEXT, WHOLE, FLAG, OBJECT, CHOICE } member_sort;
+typedef enum member_sort { TEXT, WHOLE, FLAG, OBJECT, CHOICE, MOMENT } member_sort;
 
 typedef struct choice_row {
     const char *name;
@@ -63,6 +65,8 @@ static const member_row search_rows[] = { SHARED_ROWS,
                                           { "k", WHOLE, offsetof(request, number), NULL, QUIPU_SEARCH_K_MAX },
                                           { "mode", CHOICE, offsetof(request, choice), modes, 0 },
                                           { "explain", FLAG, offsetof(request, explain), NULL, 0 },
+                                          { "receipt", FLAG, offsetof(request, receipt), NULL, 0 },
+                                          { "now", MOMENT, offsetof(request, now), NULL, 0 },
                                           { NULL, TEXT, UNUSED, NULL, 0 } };
 static const member_row list_rows[] = { SHARED_ROWS,
                                         { "limit", WHOLE, offsetof(request, number), NULL, LIMIT_MAX },
@@ -118,6 +122,10 @@ static int32_t take_member(const member_row *row, const cJSON *member, request *
                                       : fail(error, QUIPU_E_INVALID, row->name, "%s must be an object", row->name);
     case CHOICE:
         return take_choice(row, member, (uint32_t *)(void *)at, error);
+    case MOMENT:
+        return cJSON_IsString(member)
+                   ? time_parse(str_of(member->valuestring), row->name, NULL, (int64_t *)(void *)at, error)
+                   : fail(error, QUIPU_E_INVALID, row->name, "%s must be a time (RFC 3339)", row->name);
     }
     return fail(error, QUIPU_E_INTERNAL, row->name, "no rule for this member");
 }
@@ -176,6 +184,7 @@ typedef struct answer {
     uint64_t limit; /* of a list: one hit more than this is asked for, to know whether there is more */
     bool scored, explain, more;
     buffer cursor;
+    receipt *receipt; /* or NULL: none was asked for */
 } answer;
 
 static void append_components(const quipu_array *components, buffer *out)
@@ -247,6 +256,8 @@ static int32_t take_hit(void *context, const quipu_hit *hit)
     if (code != QUIPU_OK)
         return code;
     a->shown++;
+    if (a->receipt)
+        receipt_add(a->receipt, hit);
     if (a->limit && a->shown == a->limit)
         buffer_append_str(&a->cursor, hit->cursor);
     return QUIPU_OK;
@@ -279,29 +290,51 @@ static int32_t check_sink(quipu_sink_fn sink, quipu_error *error)
     return sink ? QUIPU_OK : fail(error, QUIPU_E_INVALID, "sink", "sink is NULL");
 }
 
+/* Searches as the request says; the results and, where it was asked for, the receipt go to `a`. */
+static int32_t run_search(quipu *q, request *r, answer *a, const quipu_call *call, quipu_error *error)
+{
+    receipt made = { 0 };
+    int32_t code = r->receipt ? receipt_begin(&made, q, r->as_of, r->choice, r->now, call, error) : QUIPU_OK;
+    if (r->receipt) {
+        a->receipt = &made;
+        r->as_of = receipt_commit(&made);
+        r->now = made.now;
+    }
+    filter_view(r->filter)->now = r->now;
+    quipu_search query = { .struct_size = sizeof query,
+                           .flags = r->explain ? QUIPU_SEARCH_EXPLAIN : 0,
+                           .filter = filter_view(r->filter),
+                           .as_of = r->as_of,
+                           .text = r->text,
+                           .k = r->number,
+                           .mode = r->choice };
+    a->explain = r->explain;
+    buffer_append_text(&a->text, "{\"results\":[");
+    if (code == QUIPU_OK)
+        code = quipu_search_records(q, &query, take_hit, a, call, error);
+    buffer_append_text(&a->text, "]");
+    if (code == QUIPU_OK && r->receipt) {
+        buffer_append_text(&a->text, ",\"receipt\":");
+        code = receipt_print(&made, q, r->tree, &a->text, error);
+    }
+    buffer_append_text(&a->text, "}");
+    a->receipt = NULL;
+    receipt_free(&made);
+    return code;
+}
+
 int32_t quipu_search_json(quipu *q, const quipu_str *json, quipu_sink_fn sink, void *context, const quipu_call *call,
                           quipu_error *error)
 {
-    request r = { .number = DEFAULT_K, .choice = QUIPU_SEARCH_AUTO };
+    request r = { .number = DEFAULT_K, .choice = QUIPU_SEARCH_AUTO, .now = QUIPU_TIME_NONE };
     answer a = { .scored = true };
     int32_t code = check_sink(sink, error);
     if (code == QUIPU_OK)
         code = request_read(json, search_rows, &r, error);
     if (code == QUIPU_OK && !str_present(r.text))
         code = fail(error, QUIPU_E_INVALID, "query", "a search needs a query");
-    if (code == QUIPU_OK) {
-        quipu_search query = { .struct_size = sizeof query,
-                               .flags = r.explain ? QUIPU_SEARCH_EXPLAIN : 0,
-                               .filter = filter_view(r.filter),
-                               .as_of = r.as_of,
-                               .text = r.text,
-                               .k = r.number,
-                               .mode = r.choice };
-        a.explain = r.explain;
-        buffer_append_text(&a.text, "{\"results\":[");
-        code = quipu_search_records(q, &query, take_hit, &a, call, error);
-        buffer_append_text(&a.text, "]}");
-    }
+    if (code == QUIPU_OK)
+        code = run_search(q, &r, &a, call, error);
     request_free(&r);
     return answer_end(&a, code, sink, context, error);
 }

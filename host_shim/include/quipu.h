@@ -177,8 +177,9 @@ QUIPU_API int32_t quipu_put_json(quipu *q, const quipu_str *json, const quipu_wr
                                  char id[QUIPU_ID_MAX + 1], const quipu_call *call, quipu_error *error);
 
 /* Questions as JSON objects, answers as one line of JSON to the sink. [any-thread] [may-block]
- * search: {"query","scope","filter","k" (10),"mode","as_of","explain","include_expired"} ->
- *         {"results":[{"id","score","text","scope","actor","kind","created_at",...,"version","components"?}]}
+ * search: {"query","scope","filter","k" (10),"mode","as_of","explain","include_expired","now","receipt"} ->
+ *         {"results":[{"id","score","text","scope","actor","kind","created_at",...,"version","components"?}],"receipt"?}
+ *         now: the moment (RFC 3339) by which expiry is judged; receipt: true adds one, as quipu_replay_json takes it
  * list:   {"scope","filter","limit" (100),"cursor","order" ("newest"),"as_of","include_expired"} ->
  *         {"results":[record + "version"],"cursor"?}
  * get:    {"id","scope","filter","as_of","include_expired"} -> the record + "version"
@@ -189,6 +190,16 @@ QUIPU_API int32_t quipu_list_json(quipu *q, const quipu_str *request, quipu_sink
                                   const quipu_call *call, quipu_error *error);
 QUIPU_API int32_t quipu_get_json(quipu *q, const quipu_str *request, quipu_sink_fn sink, void *context,
                                  const quipu_call *call, quipu_error *error);
+
+/* Asks again what a receipt was made for, of the same revision and moment, and compares. [any-thread] [may-block]
+ * receipt: the member "receipt" of a search's answer, or that whole answer. query: the question, where the receipt was kept without
+ * its request.query; else absent or NULL. The answer:
+ *   {"same":true|false,"results":N,"commit":"..."|null,"differences":[{"rank","before":{"id","version","score"}|null,"after":...}]}
+ * Scores count as the same within 1e-6. Without history in the backend the present state is searched.
+ * Errors: INVALID (not a receipt; another question), FORMAT (of a newer version), NOT_FOUND (the revision is not in this store),
+ * UNSUPPORTED (field "model": the vectors are of another model), and those of a search. */
+QUIPU_API int32_t quipu_replay_json(quipu *q, const quipu_str *receipt, const quipu_str *query, quipu_sink_fn sink,
+                                    void *context, const quipu_call *call, quipu_error *error);
 
 /* A filter from its JSON forms (docs/filters.md); either may be absent. [any-thread] [fast]
  * out: handed over, ended with quipu_filter_free. */

@@ -1,5 +1,5 @@
 /*
- * fuzz_wire.c - questions as JSON to a store with a few records. The first byte chooses search, list or get; the answer is
+ * fuzz_wire.c - questions as JSON to a store with a few records. The first byte chooses replay, search, list or get; the answer is
  * JSON, or the failure says what is wrong. $BUILD/plugins holds the backend.
  */
 #include "fuzz.h"
@@ -74,7 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     quipu_error error = { .struct_size = sizeof error };
     char *text = fuzz_copy(data + 1, size - 1);
     quipu_str request = str_make(text, size - 1);
-    int32_t code = data[0] % 3 == 0   ? quipu_search_json(store, &request, collect, &answer, NULL, &error)
+    int32_t code = data[0] == 'r'     ? quipu_replay_json(store, &request, NULL, collect, &answer, NULL, &error)
+                   : data[0] % 3 == 0 ? quipu_search_json(store, &request, collect, &answer, NULL, &error)
                    : data[0] % 3 == 1 ? quipu_list_json(store, &request, collect, &answer, NULL, &error)
                                       : quipu_get_json(store, &request, collect, &answer, NULL, &error);
     if (fuzz_failed(code, &error)) {
