@@ -86,7 +86,7 @@ void words_answer_free(words_answer *a);
 /* Receives one component of a score; `name` is borrowed for the call. */
 typedef void (*words_component_fn)(void *context, quipu_str name, double value);
 /* The components of match i; they add up to its score: "bm25:<word>" (or "bm25:<word> <word>") for each word that it holds, then
- * those of its surroundings: "neighbours", "session", "speaker", "date", "time_words". */
+ * "question" (it is one itself: below 0), "neighbours", "session", "speaker", "date", "time_words". */
 int32_t words_explain(const words_answer *a, size_t i, words_component_fn visit, void *context, quipu_error *error);
 
 #endif
