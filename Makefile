@@ -164,7 +164,7 @@ run-tests: test-programs
 	@$(RUN_TESTS) $(TEST_PROGRAMS) $(TEST_SH)
 
 # What `make test` takes samples of. QUIPU_SEED=N draws the same ones again.
-LONG_TESTS := $(basename $(notdir $(wildcard tests/crash/test_*)))
+LONG_TESTS := $(basename $(notdir $(wildcard tests/crash/test_*))) test_remotes
 .PHONY: test-long
 test-long:
 	@QUIPU_LONG=1 $(MAKE) --no-print-directory test T='$(LONG_TESTS)' TEST_LIMIT=3000

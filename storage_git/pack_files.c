@@ -11,9 +11,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { NAME_LEN = 5 + OBJECT_ID_HEX };
+enum { NAME_LEN = 5 + OBJECT_ID_HEX, TRANSFER_OLD = 3600 /* seconds */ };
 
 static void path_of(const char *folder, const char *name, const char *suffix, buffer *out)
 {
@@ -212,6 +213,13 @@ static void clear_keep(const char *folder, const char *file)
     buffer_free(&path);
 }
 
+/* What libgit2 receives has this name until all is there. It may be under way, in another process; but then it was written to lately. */
+static bool is_old_transfer(const char *file, const char *path)
+{
+    struct stat st;
+    return begins(file, "pack_git2_") && stat(path, &st) == 0 && time(NULL) - st.st_mtime > TRANSFER_OLD;
+}
+
 void pack_clear_stale(const char *folder)
 {
     DIR *dir = opendir(folder);
@@ -225,7 +233,7 @@ void pack_clear_stale(const char *folder)
             clear_keep(folder, entry->d_name);
         path_of(folder, entry->d_name, "", &path);
         bool unfinished = begins(entry->d_name, "quipu_tmp_") || strstr(entry->d_name, ".idx.tmp-") != NULL;
-        if (!path.failed && unfinished)
+        if (!path.failed && (unfinished || is_old_transfer(entry->d_name, path.bytes)))
             os->unlink(path.bytes);
     }
     closedir(dir);

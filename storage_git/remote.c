@@ -1,6 +1,7 @@
 /* remote.c - what a remote is, and those in a folder of this machine; remote_network.c has the others. */
 #include "remote.h"
 
+#include "credentials.h"
 #include "git_layout.h"
 #include "history_split.h"
 #include "refs.h"
@@ -38,22 +39,44 @@ static bool is_address(const char *url)
     return colon && (!slash || colon < slash) && !is_folder(url);
 }
 
-/* The address without user and password. */
-static char *for_messages(const char *url)
+/* Divides an address: what libgit2 and the configuration get has no password, and with http no user, which may be a token as well. */
+static int32_t divide(const char *given, remote *r, quipu_error *error)
 {
-    const char *begin = strstr(url, "://"), *end = begin ? strchr(begin + 3, '/') : NULL;
-    const char *at = NULL;
-    buffer text = { 0 };
-    for (const char *c = begin ? begin + 3 : ""; *c && c != end; c++)
-        at = *c == '@' ? c : at;
-    if (!at)
-        return str_dup(str_of(url));
-    buffer_append(&text, url, (size_t)(begin + 3 - url));
-    buffer_append_text(&text, at + 1);
-    if (!text.failed)
-        return text.bytes;
-    buffer_free(&text);
-    return NULL;
+    quipu_str scheme, info, rest;
+    buffer url = { 0 }, shown = { 0 }, user = { 0 }, password = { 0 };
+    if (!credentials_split(str_of(given), &scheme, &info, &rest) || !info.ptr) {
+        r->url = str_dup(str_of(given));
+        r->shown = str_dup(str_of(given));
+        return r->url && r->shown ? QUIPU_OK : no_memory(error);
+    }
+    const char *colon = memchr(info.ptr, ':', (size_t)info.len);
+    size_t user_len = colon ? (size_t)(colon - info.ptr) : (size_t)info.len;
+    bool web = has_prefix(given, "http");
+    bool good = credentials_decode(str_make(info.ptr, user_len), &user);
+    if (colon)
+        good = good && credentials_decode(str_make(colon + 1, (size_t)info.len - user_len - 1), &password);
+    buffer_printf(&shown, "%.*s://%.*s", (int)scheme.len, scheme.ptr, (int)rest.len, rest.ptr);
+    if (web)
+        buffer_append(&url, shown.bytes, shown.len);
+    else
+        buffer_printf(&url, "%.*s://%.*s@%.*s", (int)scheme.len, scheme.ptr, (int)user_len, info.ptr, (int)rest.len,
+                      rest.ptr);
+    r->url = str_dup(str_make(url.bytes, url.len));
+    r->shown = str_dup(str_make(shown.bytes, shown.len));
+    r->user = str_dup(str_make(user.bytes ? user.bytes : "", user.len));
+    r->password = web || colon ? str_dup(str_make(password.bytes ? password.bytes : "", password.len)) : NULL;
+    int32_t code = QUIPU_OK;
+    if (!good)
+        code =
+            fail(error, QUIPU_E_INVALID, "remote", "user or password of %s are badly written: %%XX stands for a byte",
+                 r->shown ? r->shown : "the address");
+    else if (url.failed || shown.failed || !r->url || !r->shown || !r->user || (web && !r->password))
+        code = no_memory(error);
+    buffer_free(&url);
+    buffer_free(&shown);
+    buffer_free(&user);
+    buffer_free(&password);
+    return code;
 }
 
 static int32_t find_folder(remote *r, quipu_error *error)
@@ -82,19 +105,19 @@ static int32_t find_folder(remote *r, quipu_error *error)
 
 int32_t remote_find(git_store *s, quipu_str spec, remote *out, quipu_error *error)
 {
-    *out = (remote){ .url = str_dup(spec) };
-    char *known = NULL;
-    int32_t code = out->url ? network_url(git_store_path(s), out->url, &known, error) : no_memory(error);
-    if (known) {
-        out->name = out->url;
-        out->url = known;
-    }
-    if (code == QUIPU_OK) {
-        out->shown = for_messages(out->url);
-        code = out->shown ? QUIPU_OK : no_memory(error);
-    }
+    char *given = str_dup(spec), *known = NULL;
+    *out = (remote){ 0 };
+    int32_t code = given ? network_url(git_store_path(s), given, &known, error) : no_memory(error);
+    if (code == QUIPU_OK)
+        code = divide(known ? known : given, out, error);
     if (code == QUIPU_OK && !is_address(out->url))
         code = find_folder(out, error);
+    if (known) {
+        out->name = given;
+        given = NULL;
+    }
+    free(given);
+    free(known);
     if (code != QUIPU_OK)
         remote_free(out);
     return code;
@@ -105,15 +128,21 @@ void remote_free(remote *r)
     free(r->name);
     free(r->url);
     free(r->shown);
+    free(r->user);
+    free(r->password);
     free(r->folder);
     *r = (remote){ 0 };
 }
 
 int32_t remote_remember(git_store *s, const char *name, const char *url, quipu_error *error)
 {
-    char *folder = is_address(url) || has_prefix(url, "file://") ? NULL : realpath(url, NULL);
-    int32_t code = network_remember(git_store_path(s), name, folder ? folder : url, error);
+    remote place = { 0 };
+    int32_t code = divide(url, &place, error);
+    char *folder = code != QUIPU_OK || is_address(url) || has_prefix(url, "file://") ? NULL : realpath(url, NULL);
+    if (code == QUIPU_OK)
+        code = network_remember(git_store_path(s), name, folder ? folder : place.url, error);
     free(folder);
+    remote_free(&place);
     return code;
 }
 

@@ -5,25 +5,17 @@
 #ifndef STORAGE_GIT_REMOTE_NETWORK_H
 #define STORAGE_GIT_REMOTE_NETWORK_H
 
+#include "network_wait.h"
 #include "object_id.h"
 
-#include <quipu/error.h>
-
 typedef struct remote {
-    char *name;   /* NULL: it was given as a place, not by name */
-    char *url;    /* as it was given or is configured; may hold a password */
-    char *shown;  /* the same for messages, without one */
-    char *folder; /* the repository's folder; NULL: not on this machine */
+    char *name;     /* NULL: it was given as a place, not by name */
+    char *url;      /* as it was given or is configured, but without password, and for http without user */
+    char *shown;    /* the same for messages, without user */
+    char *user;     /* what the address names; NULL: nobody */
+    char *password; /* likewise; "": a token alone, as the user */
+    char *folder;   /* the repository's folder; NULL: not on this machine */
 } remote;
-
-/* Told how far a transfer came; a non-zero answer gives it up. */
-typedef int32_t (*remote_progress_fn)(void *context, const char *stage, uint64_t done, uint64_t total);
-
-typedef struct remote_call {
-    remote_progress_fn progress; /* or NULL */
-    void *context;
-    const quipu_call *call;
-} remote_call;
 
 /* The place that the repository's configuration has under a name, for the caller to free; NULL where it has none. */
 int32_t network_url(const char *repository, const char *name, char **out, quipu_error *error);

@@ -1,8 +1,10 @@
-/* settings.c - the git backend's configuration: {"durability":"full","quote_subjects":true,"record_max":1048576}. */
+/* settings.c - the git backend's configuration: {"durability":"full","quote_subjects":true,"record_max":1048576,
+ * "network_timeout":120}. */
 #include "backend.h"
 
 #include <base/fail.h>
 #include <sdk/json.h>
+#include <storage_git/network_wait.h>
 
 static int32_t take_bool(const cJSON *item, bool *out, quipu_error *error)
 {
@@ -31,6 +33,16 @@ static int32_t take_size(const cJSON *item, uint64_t *out, quipu_error *error)
     return QUIPU_OK;
 }
 
+static int32_t take_seconds(const cJSON *item, int64_t *milliseconds, quipu_error *error)
+{
+    int64_t value;
+    if (!json_is_int(item, &value) || value < 1 || value > 86400)
+        return fail(error, QUIPU_E_INVALID, item->string,
+                    "the setting \"%s\" must be a number of seconds from 1 to 86400", item->string);
+    *milliseconds = value * 1000;
+    return QUIPU_OK;
+}
+
 static int32_t take_setting(quipu_backend *self, const cJSON *item, quipu_error *error)
 {
     if (strcmp(item->string, "durability") == 0)
@@ -39,8 +51,11 @@ static int32_t take_setting(quipu_backend *self, const cJSON *item, quipu_error 
         return take_bool(item, &self->quote_subjects, error);
     if (strcmp(item->string, "record_max") == 0)
         return take_size(item, &self->record_max, error);
+    if (strcmp(item->string, "network_timeout") == 0)
+        return take_seconds(item, &self->patience_ms, error);
     return fail(error, QUIPU_E_INVALID, item->string,
-                "the backend \"git\" has no setting \"%s\"; it has durability, quote_subjects and record_max",
+                "the backend \"git\" has no setting \"%s\"; it has durability, quote_subjects, record_max and "
+                "network_timeout",
                 item->string);
 }
 
@@ -49,6 +64,7 @@ int32_t read_settings(quipu_backend *self, quipu_str config, quipu_error *error)
     cJSON *tree = NULL;
     self->durable = self->quote_subjects = true;
     self->record_max = QUIPU_RECORD_MAX;
+    self->patience_ms = NETWORK_PATIENCE_MS;
     if (!config.ptr || config.len == 0)
         return QUIPU_OK;
     int32_t code = json_parse(config, &tree, error);

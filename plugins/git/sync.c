@@ -72,7 +72,7 @@ static void track(const exchange *x, const object_id *tip)
 
 static int32_t pull(exchange *x)
 {
-    remote_call how = { show_progress, x, x->call };
+    remote_call how = { show_progress, x, x->call, x->self->patience_ms };
     objects *from = NULL;
     object_id tip;
     int32_t code = show_progress(x, "receiving", 0, 0) == 0
@@ -99,7 +99,7 @@ static int32_t pull(exchange *x)
 
 static int32_t push_once(exchange *x, bool *refused)
 {
-    remote_call how = { show_progress, x, x->call };
+    remote_call how = { show_progress, x, x->call, x->self->patience_ms };
     object_id tip;
     int32_t code = git_store_head(x->self->store, &tip, x->error);
     if (code == QUIPU_OK)

@@ -172,6 +172,12 @@ else
     skip an_address_is_pushed_to_and_pulled_from "git daemon is not here"
 fi
 
+left_transfer() { # what a transfer left behind that was killed; and one that may be under way
+    two && touch -d '2 hours ago' A/objects/pack/pack_git2_old && touch A/objects/pack/pack_git2_new && on A add z --id z &&
+        [ ! -e A/objects/pack/pack_git2_old ] && [ -e A/objects/pack/pack_git2_new ]
+}
+check what_a_transfer_left_behind_is_cleared_and_one_under_way_is_not left_transfer
+
 # ---- the inbox ----
 
 push_to_inbox() { # NAME: clones the store S, writes the memory NAME, and pushes it to inbox/NAME
