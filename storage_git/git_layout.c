@@ -35,6 +35,8 @@ static const char config[] = "[core]\n"
 static const char *const folders[] = { "objects",    "objects/info", "objects/pack", "refs",
                                        "refs/heads", "refs/tags",    "info" };
 
+const char *const git_layout_needed[] = { "objects", "objects/pack", "refs", "refs/heads", NULL };
+
 /* Where those are made; the last is the folder that the repository itself is in. */
 static const char *const synced[] = { "objects", "refs", "", ".." };
 
@@ -92,6 +94,9 @@ int32_t git_layout_inspect(const char *path, git_layout_state *out, quipu_error 
         *out = GIT_LAYOUT_REPOSITORY;
         return QUIPU_OK;
     }
+    if (exists(path, "objects", true) && exists(path, "config", false))
+        return fail(error, QUIPU_E_CORRUPT, "store", "%s is a repository without %s; run `quipu verify --repair`", path,
+                    exists(path, "HEAD", false) ? "its folder refs" : "HEAD");
     if (exists(path, ".git", true) || exists(path, ".git", false))
         return fail(error, QUIPU_E_FORMAT, "store",
                     "%s is a git work tree, not a Quipu store; choose another folder, or the bare store it came from",
@@ -100,12 +105,27 @@ int32_t git_layout_inspect(const char *path, git_layout_state *out, quipu_error 
                 path);
 }
 
+bool git_layout_has_objects(const char *path)
+{
+    return exists(path, "objects", true);
+}
+
 static int32_t write_missing(const char *path, const char *name, const char *text, quipu_error *error)
 {
     buffer full = { 0 };
     int32_t code = path_in(path, name, &full, error);
     if (code == QUIPU_OK && !exists(path, name, false))
         code = os_replace_file(full.bytes, text, strlen(text), true, error);
+    buffer_free(&full);
+    return code;
+}
+
+int32_t git_layout_write_config(const char *path, quipu_error *error)
+{
+    buffer full = { 0 };
+    int32_t code = path_in(path, "config", &full, error);
+    if (code == QUIPU_OK)
+        code = os_replace_file(full.bytes, config, strlen(config), true, error);
     buffer_free(&full);
     return code;
 }
@@ -160,8 +180,7 @@ int32_t git_layout_branch(const char *path, char **out, quipu_error *error)
     while (code == QUIPU_OK && text.len > 0 && strchr(" \r\n", text.bytes[text.len - 1]))
         text.bytes[--text.len] = '\0';
     if (code == QUIPU_OK && (text.len < sizeof prefix || strncmp(text.bytes, prefix, sizeof prefix - 1) != 0))
-        code = fail(error, QUIPU_E_FORMAT, "store", "%s names no branch; run `git symbolic-ref HEAD refs/heads/main`",
-                    full.bytes);
+        code = fail(error, QUIPU_E_FORMAT, "store", "%s names no branch; run `quipu verify --repair`", full.bytes);
     if (code == QUIPU_OK) {
         *out = str_dup(str_of(text.bytes + 5));
         if (!*out)
@@ -187,6 +206,17 @@ static bool has_branches(const char *path)
         closedir(dir);
     buffer_free(&full);
     return any;
+}
+
+bool git_layout_was_made_by_us(const char *path)
+{
+    buffer full = { 0 }, text = { 0 };
+    bool ours = path_in(path, "config", &full, NULL) == QUIPU_OK &&
+                os_read_file(full.bytes, 1 << 20, &text, NULL) == QUIPU_OK && text.bytes &&
+                strstr(text.bytes, "[quipu]") != NULL;
+    buffer_free(&full);
+    buffer_free(&text);
+    return ours;
 }
 
 int32_t git_layout_is_ours(const char *path, bool *out, quipu_error *error)

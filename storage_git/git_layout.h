@@ -23,4 +23,13 @@ int32_t git_layout_branch(const char *path, char **out, quipu_error *error);
  * commit beside others that have some, HEAD is damaged: it is not new. */
 int32_t git_layout_is_ours(const char *path, bool *out, quipu_error *error);
 
+/* Whether the config says that Quipu made it. */
+bool git_layout_was_made_by_us(const char *path);
+/* Whether there is enough of a repository to look for damage in it: its folder of objects. */
+bool git_layout_has_objects(const char *path);
+/* The folders that a repository cannot be without; NULL ends the list. */
+extern const char *const git_layout_needed[];
+/* The config of a new store, in the place of what is there. */
+int32_t git_layout_write_config(const char *path, quipu_error *error);
+
 #endif

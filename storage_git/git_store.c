@@ -3,6 +3,7 @@
 
 #include "git_layout.h"
 #include "os.h"
+#include "pack_files.h"
 #include "refs.h"
 
 #include <base/fail.h>
@@ -160,43 +161,95 @@ static int32_t open_for_writing(git_store *s, quipu_error *error)
     return code;
 }
 
+/* What a store is begun with: file, folder and commit. A crash may leave that in a pack, and no branch. */
+enum { OBJECTS_OF_A_BEGINNING = 3 };
+
+/* A store that was written to is never new, also where its branch is gone: beginning anew would hide everything. */
+static int32_t refuse_lost_branch(git_store *s, quipu_error *error)
+{
+    char *branch = NULL;
+    int32_t code =
+        pack_any_larger(s->pack_folder, OBJECTS_OF_A_BEGINNING) ? git_store_branch(s, &branch, error) : QUIPU_OK;
+    if (code == QUIPU_OK && branch)
+        code = fail(error, QUIPU_E_CORRUPT, "store",
+                    "%s holds a store, and its branch %s is gone; run `quipu verify --repair`", s->path, branch);
+    free(branch);
+    return code;
+}
+
+static int32_t open_objects(git_store *s, quipu_error *error)
+{
+    char *folder = join(s->path, "objects");
+    if (!folder)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open the store");
+    int32_t code = s->options.damaged ? objects_open_careful(folder, &s->objects, error)
+                                      : objects_open(folder, &s->objects, error);
+    free(folder);
+    return code;
+}
+
+/* Everything but the lock waits for the repair. */
+static int32_t open_damaged(git_store *s, quipu_error *error)
+{
+    int32_t code = s->options.read_only ? QUIPU_OK : open_lock(s, error);
+    return code == QUIPU_OK ? open_objects(s, error) : code;
+}
+
+static int32_t open_sound(git_store *s, bool *made, quipu_error *error)
+{
+    object_id head;
+    int32_t code = s->options.read_only ? QUIPU_OK : open_for_writing(s, error);
+    if (code == QUIPU_OK && !s->options.read_only && !s->options.durable)
+        code = late_sync_create(s->path, &s->late, error);
+    if (code == QUIPU_OK)
+        code = pack_check_offsets(s->pack_folder, error);
+    if (code == QUIPU_OK)
+        code = open_objects(s, error);
+    if (code == QUIPU_OK)
+        code = git_store_head(s, &head, error);
+    if (code == QUIPU_OK)
+        code = git_layout_is_ours(s->path, made, error);
+    if (code == QUIPU_OK && object_id_is_none(&head) && git_layout_was_made_by_us(s->path))
+        code = refuse_lost_branch(s, error);
+    *made = code == QUIPU_OK && *made && object_id_is_none(&head);
+    return code;
+}
+
+/* Is there something to open, and does it have to be made? */
+static int32_t look_at(const char *path, const git_store_options *options, git_layout_state *state, quipu_error *error)
+{
+    if (options->damaged && git_layout_has_objects(path)) {
+        *state = GIT_LAYOUT_REPOSITORY;
+        return QUIPU_OK;
+    }
+    int32_t code = git_layout_inspect(path, state, error);
+    if (code == QUIPU_OK && *state != GIT_LAYOUT_REPOSITORY &&
+        (options->no_create || options->read_only || options->damaged))
+        code = fail(error, QUIPU_E_NOT_FOUND, "store", "there is no store at %s", path);
+    return code;
+}
+
 int32_t git_store_open(const char *path, const git_store_options *options, git_store **out, bool *made,
                        quipu_error *error)
 {
     git_layout_state state;
-    object_id head;
     *out = NULL;
-    int32_t code = git_layout_inspect(path, &state, error);
+    *made = false;
+    int32_t code = look_at(path, options, &state, error);
     if (code != QUIPU_OK)
         return code;
-    if (state != GIT_LAYOUT_REPOSITORY && (options->no_create || options->read_only))
-        return fail(error, QUIPU_E_NOT_FOUND, "store", "there is no store at %s", path);
     git_store *s = store_new(path, options);
     if (!s)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open the store");
     if (state == GIT_LAYOUT_MISSING)
         code = os_make_folder(path, error);
     if (code == QUIPU_OK)
-        code = options->read_only ? QUIPU_OK : open_for_writing(s, error);
-    if (code == QUIPU_OK && !options->read_only && !options->durable)
-        code = late_sync_create(s->path, &s->late, error);
+        code = options->damaged ? open_damaged(s, error) : open_sound(s, made, error);
     if (code == QUIPU_OK)
-        code = pack_check_offsets(s->pack_folder, error);
-    char *folder = code == QUIPU_OK ? join(path, "objects") : NULL;
-    if (folder)
-        code = objects_open(folder, &s->objects, error);
-    free(folder);
-    if (code == QUIPU_OK)
-        code = git_store_head(s, &head, error);
-    if (code == QUIPU_OK)
-        code = git_layout_is_ours(path, made, error);
-    if (code != QUIPU_OK) {
+        *out = s;
+    else
         git_store_close(s);
-        return code;
-    }
-    *made = *made && object_id_is_none(&head);
-    *out = s;
-    return QUIPU_OK;
+    return code;
 }
 
 /* ---- resolving ---- */

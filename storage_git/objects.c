@@ -1,12 +1,15 @@
 /* objects.c - see objects.h. */
 #include "objects.h"
 
+#include "pack_files.h"
+
 #include <base/fail.h>
 #include <base/hash.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <git2.h>
+#include <git2/sys/odb_backend.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -19,6 +22,7 @@ typedef struct database {
 
 struct objects {
     char *folder;
+    bool careful;
     pthread_mutex_t lock; /* guards `current` and the references */
     database *current;
 };
@@ -39,10 +43,45 @@ static const char *git_reason(void)
     return last && last->message ? last->message : "no reason given";
 }
 
-static database *database_open(const char *folder)
+/* A pack whose index libgit2 may follow. */
+static void add_pack(git_odb *odb, const char *folder, pack_file *pack)
+{
+    git_odb_backend *backend = NULL;
+    buffer path = { 0 };
+    bool safe = pack_file_map(folder, pack, NULL) == QUIPU_OK && pack_index_is_sound(pack);
+    pack_file_unmap(pack);
+    buffer_printf(&path, "%s/%s.idx", folder, pack->name);
+    if (safe && !path.failed && git_odb_backend_one_pack(&backend, path.bytes) == 0 &&
+        git_odb_add_backend(odb, backend, 1) != 0)
+        backend->free(backend);
+    buffer_free(&path);
+}
+
+/* As git_odb_open, but pack by pack. What cannot be had is not there: whoever looks for damage will tell. */
+static int open_careful(git_odb **out, const char *folder)
+{
+    git_odb_backend *loose = NULL;
+    buffer packs = { 0 };
+    pack_list list = { 0 };
+    buffer_printf(&packs, "%s/pack", folder);
+    if (packs.failed || git_odb_new(out) != 0) {
+        buffer_free(&packs);
+        return -1;
+    }
+    if (git_odb_backend_loose(&loose, folder, -1, 0, 0, 0) == 0 && git_odb_add_backend(*out, loose, 2) != 0)
+        loose->free(loose);
+    if (pack_list_read(packs.bytes, &list, NULL) == QUIPU_OK)
+        for (size_t i = 0; i < list.count; i++)
+            add_pack(*out, packs.bytes, &list.packs[i]);
+    pack_list_free(&list);
+    buffer_free(&packs);
+    return 0;
+}
+
+static database *database_open(const char *folder, bool careful)
 {
     database *d = calloc(1, sizeof *d);
-    if (d && git_odb_open(&d->odb, folder) == 0) {
+    if (d && (careful ? open_careful(&d->odb, folder) : git_odb_open(&d->odb, folder)) == 0) {
         d->references = 1;
         return d;
     }
@@ -74,7 +113,7 @@ static void database_give(objects *o, database *d)
 /* Puts a freshly opened database in the place of `stale`, unless another thread has done so already. */
 static void database_renew(objects *o, const database *stale)
 {
-    database *fresh = database_open(o->folder);
+    database *fresh = database_open(o->folder, o->careful);
     if (!fresh)
         return;
     pthread_mutex_lock(&o->lock);
@@ -87,14 +126,15 @@ static void database_renew(objects *o, const database *stale)
     database_give(o, old);
 }
 
-int32_t objects_open(const char *folder, objects **out, quipu_error *error)
+static int32_t open_as(const char *folder, bool careful, objects **out, quipu_error *error)
 {
     objects *o = calloc(1, sizeof *o);
     if (!o)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open %s", folder);
     pthread_mutex_init(&o->lock, NULL);
+    o->careful = careful;
     o->folder = str_dup(str_of(folder));
-    o->current = o->folder ? database_open(folder) : NULL;
+    o->current = o->folder ? database_open(folder, careful) : NULL;
     if (!o->current) {
         fail(error, QUIPU_E_IO, NULL, "cannot open the objects in %s: %s", folder, git_reason());
         objects_close(o);
@@ -102,6 +142,16 @@ int32_t objects_open(const char *folder, objects **out, quipu_error *error)
     }
     *out = o;
     return QUIPU_OK;
+}
+
+int32_t objects_open(const char *folder, objects **out, quipu_error *error)
+{
+    return open_as(folder, false, out, error);
+}
+
+int32_t objects_open_careful(const char *folder, objects **out, quipu_error *error)
+{
+    return open_as(folder, true, out, error);
 }
 
 void objects_close(objects *o)
@@ -193,23 +243,29 @@ int32_t objects_read(objects *o, const object_id *id, object_type type, buffer *
     return code;
 }
 
-int32_t objects_check(objects *o, const object_id *id, quipu_error *error)
+int32_t objects_read_any(objects *o, const object_id *id, object_type *type, buffer *out, quipu_error *error)
 {
     reading r;
     object_id found = { { 0 } };
     int32_t code = reading_begin(o, id, &r, error);
     if (code != QUIPU_OK)
         return code;
-    git_object_t type = git_odb_object_type(r.object);
-    if (type >= GIT_OBJECT_COMMIT && type <= GIT_OBJECT_TAG)
-        hash_git_object(object_type_name((object_type)type), git_odb_object_data(r.object),
-                        git_odb_object_size(r.object), found.bytes);
-    reading_end(o, &r);
+    git_object_t kind = git_odb_object_type(r.object);
+    const void *bytes = git_odb_object_data(r.object);
+    size_t size = git_odb_object_size(r.object);
+    if (kind >= GIT_OBJECT_COMMIT && kind <= GIT_OBJECT_TAG)
+        hash_git_object(object_type_name((object_type)kind), bytes, size, found.bytes);
+    *type = (object_type)kind;
     if (!object_id_equal(&found, id)) {
         char name[OBJECT_ID_HEX + 1];
         object_id_print(id, name);
         code = fail(error, QUIPU_E_CORRUPT, NULL, "object %s does not hold what its name says", name);
+    } else {
+        buffer_append(out, bytes, size);
+        if (out->failed)
+            code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for an object of %zu bytes", size);
     }
+    reading_end(o, &r);
     return code;
 }
 
@@ -268,4 +324,18 @@ int32_t objects_each(objects *o, objects_each_fn visit, void *context, quipu_err
     if (result < 0)
         return fail(error, QUIPU_E_IO, NULL, "cannot list the objects: %s", git_reason());
     return each.code;
+}
+
+static int32_t see_one(void *context, const object_id *id)
+{
+    (void)id;
+    *(bool *)context = true;
+    return 1;
+}
+
+int32_t objects_any(objects *o, bool *any, quipu_error *error)
+{
+    *any = false;
+    int32_t code = objects_each(o, see_one, any, error);
+    return *any ? QUIPU_OK : code;
 }

@@ -17,12 +17,14 @@ typedef struct objects objects; /* any number of threads may read */
 
 /* folder: the repository's "objects". */
 int32_t objects_open(const char *folder, objects **out, quipu_error *error);
+/* The same where packs may be damaged: one whose index is not sound is left out, for it could end the process. */
+int32_t objects_open_careful(const char *folder, objects **out, quipu_error *error);
 void objects_close(objects *o);
 
 /* Appends the object's bytes to `out`. Errors: CORRUPT (missing, damaged, or of another type), IO, NO_MEMORY. */
 int32_t objects_read(objects *o, const object_id *id, object_type type, buffer *out, quipu_error *error);
-/* Reads an object of any type and compares its bytes with its name. Errors: CORRUPT, IO. */
-int32_t objects_check(objects *o, const object_id *id, quipu_error *error);
+/* Reads an object of any type and compares its bytes with its name. Errors: CORRUPT, IO, NO_MEMORY. */
+int32_t objects_read_any(objects *o, const object_id *id, object_type *type, buffer *out, quipu_error *error);
 /* The commit whose name begins with these digits (4..40). Errors: NOT_FOUND, INVALID (several, or not a commit). */
 int32_t objects_find_commit(objects *o, const char *digits, size_t len, object_id *out, quipu_error *error);
 /* Forgets the packs that are open, so that files that were unlinked are let go. */
@@ -31,6 +33,12 @@ void objects_forget(objects *o);
 /* Told about every object of the database. */
 typedef int32_t (*objects_each_fn)(void *context, const object_id *id);
 int32_t objects_each(objects *o, objects_each_fn visit, void *context, quipu_error *error);
+
+/* Whether there is any object at all. */
+int32_t objects_any(objects *o, bool *any, quipu_error *error);
+
+/* Whether git can read the configuration file of a bare repository, and finds there what a store needs; else `fault` says why not. */
+bool objects_config_fits(const char *path, char fault[200]);
 
 /* libgit2 is used between these two; they are counted. */
 void objects_library_begin(void);

@@ -1,4 +1,4 @@
-/* pack_check.c - packs and their indexes against the checksums that they end with; see pack_merge.h. */
+/* pack_check.c - packs and their indexes against the checksums that they end with; see pack_files.h and pack_merge.h. */
 #include "os.h"
 #include "pack_files.h"
 
@@ -14,46 +14,10 @@ static bool sum_fits(const uint8_t *bytes, uint64_t len)
     return memcmp(sum, bytes + len - sizeof sum, sizeof sum) == 0;
 }
 
-/* What is wrong with a mapped pack; NULL: nothing. */
-static const char *find_fault(const pack_file *p)
+static bool pack_is_sound(const pack_file *p)
 {
-    if (!sum_fits(p->pack, p->pack_len))
-        return "the pack does not match its checksum";
-    if (!sum_fits(p->index_bytes, p->index_len))
-        return "the index does not match its checksum";
-    if (memcmp(p->index_bytes + p->index_len - 2 * (uint64_t)PACK_TRAILER_SIZE,
-               p->pack + p->pack_len - PACK_TRAILER_SIZE, PACK_TRAILER_SIZE) != 0)
-        return "the index belongs to another pack";
-    return NULL;
-}
-
-/* False where `git gc` has taken it away meanwhile. */
-static bool is_there(const char *folder, const char *name)
-{
-    buffer path = { 0 };
-    buffer_printf(&path, "%s/%s.pack", folder, name);
-    bool there = path.failed || access(path.bytes, F_OK) == 0;
-    buffer_free(&path);
-    return there;
-}
-
-int32_t pack_check_all(const char *folder, pack_fault_fn visit, void *context, const quipu_call *call,
-                       quipu_error *error)
-{
-    pack_list list = { 0 };
-    int32_t code = pack_list_read(folder, &list, error);
-    for (size_t i = 0; i < list.count && code == QUIPU_OK; i++) {
-        quipu_error why = { .struct_size = sizeof why };
-        code = call_check(call, error);
-        if (code != QUIPU_OK)
-            break;
-        bool mapped = pack_file_map(folder, &list.packs[i], &why) == QUIPU_OK;
-        const char *fault = mapped ? find_fault(&list.packs[i]) : why.message;
-        if (fault && is_there(folder, list.packs[i].name))
-            code = visit(context, list.packs[i].name, fault);
-    }
-    pack_list_free(&list);
-    return code;
+    return p->pack && p->pack_len >= PACK_HEADER_SIZE + PACK_TRAILER_SIZE && memcmp(p->pack, "PACK", 4) == 0 &&
+           sum_fits(p->pack, p->pack_len);
 }
 
 /* Whether every object that the index tells of begins inside its pack. */
@@ -68,6 +32,41 @@ static bool offsets_fit(const pack_file *p)
     return true;
 }
 
+bool pack_index_is_sound(const pack_file *p)
+{
+    return sum_fits(p->index_bytes, p->index_len) && offsets_fit(p);
+}
+
+/* What is wrong with an index; NULL: nothing. */
+static const char *find_index_fault(pack_file *p)
+{
+    if (!p->index_bytes)
+        return "the pack has no index";
+    if (!pack_index_check(p->index_bytes, (size_t)p->index_len, &p->index))
+        return "the index is damaged";
+    if (!sum_fits(p->index_bytes, p->index_len))
+        return "the index does not match its checksum";
+    if (memcmp(p->index_bytes + p->index_len - 2 * (uint64_t)PACK_TRAILER_SIZE,
+               p->pack + p->pack_len - PACK_TRAILER_SIZE, PACK_TRAILER_SIZE) != 0)
+        return "the index belongs to another pack";
+    return offsets_fit(p) ? NULL : "the index leads out of its pack";
+}
+
+pack_fault pack_examine(const char *folder, pack_file *p, quipu_error *why)
+{
+    pack_fault answer = PACK_FAULT;
+    const char *fault = "the pack does not match its checksum";
+    pack_file_map(folder, p, NULL); /* what could not be mapped is seen below */
+    if (pack_is_sound(p)) {
+        fault = find_index_fault(p);
+        answer = fault ? PACK_INDEX_FAULT : PACK_SOUND;
+    }
+    if (fault)
+        fail(why, QUIPU_E_CORRUPT, NULL, "%s", fault);
+    pack_file_unmap(p);
+    return answer;
+}
+
 int32_t pack_check_offsets(const char *folder, quipu_error *error)
 {
     pack_list list = { 0 };
@@ -77,8 +76,7 @@ int32_t pack_check_offsets(const char *folder, quipu_error *error)
         /* one that cannot be mapped was taken away meanwhile, or libgit2 refuses it by itself */
         if (pack_file_map(folder, &list.packs[i], NULL) == QUIPU_OK && !offsets_fit(&list.packs[i]))
             code =
-                fail(error, QUIPU_E_CORRUPT, NULL,
-                     "%s/%s.idx is damaged; move it away, then run `git index-pack %s.pack` there", folder, name, name);
+                fail(error, QUIPU_E_CORRUPT, NULL, "%s/%s.idx is damaged; run `quipu verify --repair`", folder, name);
     }
     pack_list_free(&list);
     return code;

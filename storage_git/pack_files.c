@@ -76,14 +76,19 @@ int32_t pack_list_read(const char *folder, pack_list *out, quipu_error *error)
     return code;
 }
 
+void pack_file_unmap(pack_file *pack)
+{
+    if (pack->pack)
+        munmap((void *)(uintptr_t)pack->pack, (size_t)pack->pack_len);
+    if (pack->index_bytes)
+        munmap((void *)(uintptr_t)pack->index_bytes, (size_t)pack->index_len);
+    pack->pack = pack->index_bytes = NULL;
+}
+
 void pack_list_free(pack_list *list)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->packs[i].pack)
-            munmap((void *)(uintptr_t)list->packs[i].pack, (size_t)list->packs[i].pack_len);
-        if (list->packs[i].index_bytes)
-            munmap((void *)(uintptr_t)list->packs[i].index_bytes, (size_t)list->packs[i].index_len);
-    }
+    for (size_t i = 0; i < list->count; i++)
+        pack_file_unmap(&list->packs[i]);
     free(list->packs);
     *list = (pack_list){ 0 };
 }
@@ -136,6 +141,30 @@ int32_t pack_file_publish(const char *folder, const char *name, const char *temp
     buffer_free(&pack_path);
     buffer_free(&index_path);
     return code;
+}
+
+bool pack_any_larger(const char *folder, uint32_t objects)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    buffer path = { 0 };
+    bool any = false;
+    while (dir && !any && (entry = readdir(dir)) != NULL) {
+        uint8_t head[PACK_HEADER_SIZE];
+        size_t len = strlen(entry->d_name);
+        if (len < 5 || strcmp(entry->d_name + len - 5, ".pack") != 0)
+            continue;
+        path_of(folder, entry->d_name, "", &path);
+        int fd = path.failed ? -1 : os->open(path.bytes, O_RDONLY, 0);
+        if (fd >= 0 && os->pread(fd, head, sizeof head, 0) == sizeof head)
+            any = ((uint32_t)head[8] << 24 | (uint32_t)head[9] << 16 | (uint32_t)head[10] << 8 | head[11]) > objects;
+        if (fd >= 0)
+            os->close(fd);
+    }
+    if (dir)
+        closedir(dir);
+    buffer_free(&path);
+    return any;
 }
 
 void pack_remove(const char *folder, const char *name)

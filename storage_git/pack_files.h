@@ -31,6 +31,20 @@ void pack_list_free(pack_list *list);
 /* Maps a pack and its index into memory; pack_list_free takes the mappings away. Errors: CORRUPT, NOT_FOUND, IO. */
 int32_t pack_file_map(const char *folder, pack_file *pack, quipu_error *error);
 
+/* Whether a pack, by its own head, holds more objects than that. */
+bool pack_any_larger(const char *folder, uint32_t objects);
+
+/* Takes the mappings of one pack away. */
+void pack_file_unmap(pack_file *pack);
+
+typedef enum pack_fault { PACK_SOUND, PACK_INDEX_FAULT, PACK_FAULT } pack_fault;
+
+/* Reads a pack and its index through: pack_check.c. A pack is sound where it matches its checksum; an index where it does, belongs to
+ * its pack and leads nowhere else. `why` receives what is wrong; `pack`, of which the name is set, is mapped in vain. */
+pack_fault pack_examine(const char *folder, pack_file *pack, quipu_error *why);
+/* Whether the index of a mapped pack is as it was written, and leads nowhere but into the pack: libgit2 (1.5.1) follows what leads out. */
+bool pack_index_is_sound(const pack_file *pack);
+
 /* Gives a finished pack (a temporary file) its name and writes its index beside it; synced where `durable`. */
 int32_t pack_file_publish(const char *folder, const char *name, const char *temporary, const buffer *index,
                           bool durable, quipu_error *error);

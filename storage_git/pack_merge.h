@@ -28,11 +28,6 @@ int32_t pack_merge(const char *folder, unsigned most, bool durable, bool *merged
 /* Removes keeps and unfinished files that a killed process of ours left behind. The caller holds the store's lock. */
 void pack_clear_stale(const char *folder);
 
-/* Told what is wrong with a pack ("pack-<digits>"); a non-zero answer ends the walk and is returned. */
-typedef int32_t (*pack_fault_fn)(void *context, const char *name, const char *fault);
-/* Reads every pack and index through, and compares them with the checksums at their ends: pack_check.c. */
-int32_t pack_check_all(const char *folder, pack_fault_fn visit, void *context, const quipu_call *call,
-                       quipu_error *error);
 /* Refuses an index that leads out of its pack: libgit2 (1.5.1) follows it, and the process dies. Reads the indexes, not the packs.
  * Errors: CORRUPT, with what to do. */
 int32_t pack_check_offsets(const char *folder, quipu_error *error);

@@ -68,8 +68,10 @@ int32_t ref_read(const char *repository, const char *name, object_id *out, quipu
         os->close(fd);
         if (got < 0)
             code = fail_errno(error, saved, "cannot read %s", path.bytes);
-        else if (got < OBJECT_ID_HEX || !object_id_parse(text, out))
-            code = fail(error, QUIPU_E_CORRUPT, NULL, "%s does not hold a commit; run `quipu verify`", path.bytes);
+        else if (got < OBJECT_ID_HEX || !object_id_parse(text, out) ||
+                 (got > OBJECT_ID_HEX && !strchr(" \t\r\n", text[OBJECT_ID_HEX])))
+            code = fail(error, QUIPU_E_CORRUPT, NULL, "%s does not hold a commit; run `quipu verify --repair`",
+                        path.bytes);
     } else if (errno == ENOENT || errno == EISDIR) {
         code = read_packed(repository, name, out, error);
     } else {

@@ -38,6 +38,18 @@ typedef int32_t (*ref_fn)(void *context, const char *name, const object_id *id);
 /* Visits the refs whose names begin with `prefix` ("refs/heads/inbox/"), sorted by name. */
 int32_t ref_each(const char *repository, const char *prefix, ref_fn visit, void *context, quipu_error *error);
 
+/* A ref as it stands on the disk, whatever that is. */
+typedef struct ref_told {
+    const char *name;
+    object_id id;      /* none where there is a fault */
+    const char *fault; /* NULL: none */
+    bool symbolic;     /* it names another ref; id and fault are not set */
+} ref_told;
+
+/* As ref_each, but those that do not hold a commit's name are told too. */
+typedef int32_t (*ref_told_fn)(void *context, const ref_told *ref);
+int32_t ref_each_told(const char *repository, const char *prefix, ref_told_fn visit, void *context, quipu_error *error);
+
 /* Removes the locks of refs that a process of ours left: those that are the same file as "quipu/next". The caller holds the store's
  * lock. */
 void ref_clear_stale_locks(const char *repository);

@@ -100,27 +100,78 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* Sorted, each once. */
+static int32_t list_names(names *n, const char *repository, const char *prefix)
+{
+    buffer name = { 0 };
+    size_t kept = 0;
+    buffer_append_text(&name, prefix);
+    int32_t code = name.failed ? no_memory(n->error) : read_folder(n, repository, &name, 0);
+    if (code == QUIPU_OK)
+        code = read_packed_names(n, repository, prefix);
+    if (n->count > 1)
+        qsort(n->items, n->count, sizeof *n->items, by_bytes);
+    for (size_t i = 0; i < n->count; i++) {
+        if (kept > 0 && strcmp(n->items[i], n->items[kept - 1]) == 0)
+            free(n->items[i]);
+        else
+            n->items[kept++] = n->items[i];
+    }
+    n->count = kept;
+    buffer_free(&name);
+    return code;
+}
+
+static void free_names(names *n)
+{
+    for (size_t i = 0; i < n->count; i++)
+        free(n->items[i]);
+    free(n->items);
+}
+
 int32_t ref_each(const char *repository, const char *prefix, ref_fn visit, void *context, quipu_error *error)
 {
     names n = { .error = error };
-    buffer name = { 0 };
-    buffer_append_text(&name, prefix);
-    int32_t code = name.failed ? no_memory(error) : read_folder(&n, repository, &name, 0);
-    if (code == QUIPU_OK)
-        code = read_packed_names(&n, repository, prefix);
-    if (n.count > 1)
-        qsort(n.items, n.count, sizeof *n.items, by_bytes);
+    int32_t code = list_names(&n, repository, prefix);
     for (size_t i = 0; i < n.count && code == QUIPU_OK; i++) {
         object_id id;
-        if (i > 0 && strcmp(n.items[i], n.items[i - 1]) == 0)
-            continue;
         code = ref_read(repository, n.items[i], &id, error);
         if (code == QUIPU_OK && !object_id_is_none(&id))
             code = visit(context, n.items[i], &id);
     }
-    for (size_t i = 0; i < n.count; i++)
-        free(n.items[i]);
-    free(n.items);
-    buffer_free(&name);
+    free_names(&n);
+    return code;
+}
+
+static bool is_symbolic(const char *repository, const char *name)
+{
+    buffer path = { 0 }, text = { 0 };
+    buffer_printf(&path, "%s/%s", repository, name);
+    bool symbolic = !path.failed && os_read_file(path.bytes, 4096, &text, NULL) == QUIPU_OK && text.len > 10 &&
+                    strncmp(text.bytes, "ref: refs/", 10) == 0;
+    buffer_free(&path);
+    buffer_free(&text);
+    return symbolic;
+}
+
+int32_t ref_each_told(const char *repository, const char *prefix, ref_told_fn visit, void *context, quipu_error *error)
+{
+    names n = { .error = error };
+    int32_t code = list_names(&n, repository, prefix);
+    for (size_t i = 0; i < n.count && code == QUIPU_OK; i++) {
+        quipu_error why = { .struct_size = sizeof why };
+        ref_told told = { .name = n.items[i] };
+        code = ref_read(repository, n.items[i], &told.id, &why);
+        if (code == QUIPU_E_CORRUPT) {
+            memset(&told.id, 0, sizeof told.id);
+            told.symbolic = is_symbolic(repository, n.items[i]);
+            told.fault = told.symbolic ? NULL : "it does not hold a commit's name";
+        } else if (code != QUIPU_OK) {
+            fail(error, code, NULL, "%s", why.message);
+            break;
+        }
+        code = visit(context, &told);
+    }
+    free_names(&n);
     return code;
 }

@@ -84,9 +84,11 @@ const char *nearest_command(const char *word);
 
 /* ---- store.c: the store of the invocation ---- */
 
-#define STORE_READ 0u  /* what is not there is not made; where nothing may be written, only read */
-#define STORE_WRITE 1u /* what is not there is not made */
-#define STORE_MAKE 2u  /* is made where it is not there */
+#define STORE_READ 0u   /* what is not there is not made; where nothing may be written, only read */
+#define STORE_WRITE 1u  /* what is not there is not made */
+#define STORE_MAKE 2u   /* is made where it is not there */
+#define STORE_VERIFY 3u /* also what is too damaged for anything but verify; where nothing may be written, only read */
+#define STORE_REPAIR 4u /* the same, to be written to */
 
 /* Opens the store as the options say into c->q. STATUS_DONE, or the status after a report. */
 int store_open(cli *c, unsigned purpose);
@@ -212,6 +214,7 @@ typedef struct progress {
 } progress;
 void progress_begin(progress *p, const cli *c, const char *label, uint64_t total);
 void progress_step(progress *p, uint64_t count, uint64_t done);
+void progress_clear(progress *p); /* before another line is printed */
 void progress_end(progress *p);
 
 /* help.c, completion.c: what is made from the table. */

@@ -1,16 +1,28 @@
-/* cmd_verify.c - `quipu verify`: checks everything that is stored. */
+/* cmd_verify.c - `quipu verify`: checks everything that is stored, and with --repair mends it. */
 #include "cli.h"
 
 #include <inttypes.h>
 #include <sdk/json.h>
 
+#define AREAS_MOST 16
+#define AREA_BYTES 16
+
+/* How many things of an area were looked at, for the last line. */
+typedef struct area_count {
+    char name[AREA_BYTES];
+    uint64_t count;
+} area_count;
+
 typedef struct findings {
     cli *c;
     buffer json;
-    uint64_t shown, warnings, damages;
+    uint64_t shown, warnings, damages, repaired;
+    area_count areas[AREAS_MOST];
+    size_t area_count;
+    progress bar;
 } findings;
 
-static const char *const severities[] = { "checked", "warning", "damage" };
+static const char *const severities[] = { "checked", "warning", "damage", "repaired" };
 
 static void append_finding(findings *f, const quipu_finding *finding)
 {
@@ -32,9 +44,10 @@ static void append_finding(findings *f, const quipu_finding *finding)
 
 static void print_finding(const cli *c, const quipu_finding *finding)
 {
-    static const paint paints[] = { PAINT_GOOD, PAINT_WARN, PAINT_BAD };
-    static const char *const words[] = { "ok", "warning", "DAMAGE" };
+    static const paint paints[] = { PAINT_GOOD, PAINT_WARN, PAINT_BAD, PAINT_GOOD };
+    static const char *const words[] = { "ok", "warning", "DAMAGE", "repaired" };
     print_cell(c, paints[finding->severity], str_of(words[finding->severity]), 8, 0);
+    putchar(' ');
     print_cell(c, PAINT_BOLD, finding->area, 10, 0);
     if (finding->severity == QUIPU_FINDING_CHECKED)
         printf(" %" PRIu64 " checked", finding->count);
@@ -43,19 +56,36 @@ static void print_finding(const cli *c, const quipu_finding *finding)
         print_cell(c, PAINT_ID, finding->subject, 0, 0);
     }
     if (finding->message.ptr) {
-        printf(": ");
+        printf("%s", finding->subject.ptr ? ": " : " ");
         print_cell(c, paints[finding->severity], finding->message, 0, 0);
     }
     putchar('\n');
 }
 
+static void count_finding(findings *f, const quipu_finding *finding)
+{
+    f->warnings += finding->severity == QUIPU_FINDING_WARNING;
+    f->damages += finding->severity == QUIPU_FINDING_DAMAGE;
+    f->repaired += finding->severity == QUIPU_FINDING_REPAIRED;
+    if (finding->severity != QUIPU_FINDING_CHECKED || f->area_count == AREAS_MOST)
+        return;
+    area_count *area = &f->areas[f->area_count++];
+    snprintf(area->name, sizeof area->name, "%.*s", (int)(finding->area.len < AREA_BYTES ? finding->area.len : 0),
+             finding->area.ptr);
+    area->count = finding->count;
+}
+
 static int32_t show_finding(void *context, const quipu_finding *finding)
 {
     findings *f = context;
-    if (finding->severity > QUIPU_FINDING_DAMAGE)
+    if (finding->severity > QUIPU_FINDING_PROGRESS)
         return QUIPU_E_PLUGIN;
-    f->warnings += finding->severity == QUIPU_FINDING_WARNING;
-    f->damages += finding->severity == QUIPU_FINDING_DAMAGE;
+    if (finding->severity == QUIPU_FINDING_PROGRESS) {
+        progress_step(&f->bar, finding->count, 0);
+        return 0;
+    }
+    progress_clear(&f->bar);
+    count_finding(f, finding);
     if (f->c->json)
         append_finding(f, finding);
     else if (!f->c->quiet || finding->severity != QUIPU_FINDING_CHECKED)
@@ -64,15 +94,37 @@ static int32_t show_finding(void *context, const quipu_finding *finding)
     return f->json.failed ? QUIPU_E_NO_MEMORY : 0;
 }
 
-static int print_verdict(findings *f)
+static int print_verdict_json(findings *f)
+{
+    buffer_append_text(&f->json, "],\"counts\":{");
+    for (size_t i = 0; i < f->area_count; i++) {
+        if (i)
+            buffer_append_char(&f->json, ',');
+        json_print_string(str_of(f->areas[i].name), &f->json);
+        buffer_printf(&f->json, ":%" PRIu64, f->areas[i].count);
+    }
+    buffer_printf(&f->json, "},\"repaired\":%" PRIu64 ",\"warnings\":%" PRIu64 ",\"damages\":%" PRIu64 ",\"ok\":%s}",
+                  f->repaired, f->warnings, f->damages, f->damages ? "false" : "true");
+    return print_json(f->c, &f->json);
+}
+
+static int print_verdict(findings *f, bool repair)
 {
     int status = STATUS_DONE;
     if (f->c->json) {
-        buffer_printf(&f->json, "],\"warnings\":%" PRIu64 ",\"damages\":%" PRIu64 ",\"ok\":%s}", f->warnings,
-                      f->damages, f->damages ? "false" : "true");
-        status = print_json(f->c, &f->json);
+        status = print_verdict_json(f);
+    } else if (f->damages && repair) {
+        printf("%" PRIu64 " repaired, %" PRIu64
+               " still damaged: see `quipu help verify`; an undamaged copy can be taken "
+               "in with `quipu pull`\n",
+               f->repaired, f->damages);
     } else if (f->damages) {
-        printf("%" PRIu64 " damaged, %" PRIu64 " warnings\n", f->damages, f->warnings);
+        printf("%" PRIu64 " damaged, %" PRIu64 " warnings; run `quipu verify --repair`, which deletes nothing\n",
+               f->damages, f->warnings);
+    } else if (f->repaired) {
+        printf("%" PRIu64 " repaired, nothing is damaged any more; what was taken out of its place is in the store's "
+               "folder quipu/aside\n",
+               f->repaired);
     } else if (!f->c->quiet) {
         printf("nothing is damaged, %" PRIu64 " warnings\n", f->warnings);
     }
@@ -81,22 +133,28 @@ static int print_verdict(findings *f)
 
 int cmd_verify(cli *c)
 {
-    static const char what[] = "cannot verify";
+    bool repair = option_given(c, "repair");
+    const char *what = repair ? "cannot repair the store" : "cannot verify";
     findings f = { .c = c };
     quipu_error error = error_none();
     quipu_lease lease;
     const void *table = NULL;
-    int status = store_open(c, STORE_READ);
+    int status = store_open(c, repair ? STORE_REPAIR : STORE_VERIFY);
     if (status == STATUS_DONE)
         status = store_extension(c, what, QUIPU_EXT_VERIFY, &lease, &table);
     if (status != STATUS_DONE)
         return status;
     const quipu_verify_api *api = table;
     buffer_append_text(&f.json, "{\"findings\":[");
-    int32_t code = api->verify(lease.self, 0, show_finding, &f, NULL, &error);
+    progress_begin(&f.bar, c, repair ? "repairing" : "verifying", 0);
+    uint32_t flags = (repair ? QUIPU_VERIFY_REPAIR : 0) | (f.bar.shown ? QUIPU_VERIFY_PROGRESS : 0);
+    int32_t code = api->verify(lease.self, flags, show_finding, &f, NULL, &error);
+    progress_end(&f.bar);
     error.code = error.code ? error.code : code;
     quipu_leave(c->q, &lease);
-    status = code == QUIPU_OK ? print_verdict(&f) : report(c, what, &error);
+    status = code == QUIPU_OK ? print_verdict(&f, repair) : report(c, what, &error);
+    if (code != QUIPU_OK && status != STATUS_USAGE)
+        status = STATUS_TROUBLE;
     buffer_free(&f.json);
     return status;
 }

@@ -106,6 +106,10 @@ static const option_spec replay_options[] = {
     { "query", 0, "TEXT", "the question, where the receipt was kept without it", NULL },
     OPTIONS_END,
 };
+static const option_spec verify_options[] = {
+    { "repair", 0, NULL, "mend what can be mended; nothing is deleted", NULL },
+    OPTIONS_END,
+};
 static const option_spec maintain_options[] = {
     { "memory-limit", 0, "MIB", "how much memory it may take, in MiB (512)", NULL },
     { "time-limit", 0, "SECONDS", "stop after that time; what is unfinished stays as it was", NULL },
@@ -289,9 +293,20 @@ const command cli_commands[] = {
       "file; no code of it runs. With --load each one is loaded and checked, its backends and embedders are named, "
       "and all faults of those that are refused.",
       "quipu plugins\nquipu plugins --load", NULL, cmd_plugins },
-    { "verify", "check everything that is stored", "", 0, 0, NULL,
-      "Checks the store's structure, every record and the index, and says what is wrong.", "quipu verify",
-      "1 where damage was found.", cmd_verify },
+    { "verify", "check everything that is stored, and repair it", "", 0, 0, verify_options,
+      "Reads every object, whether what it names is there, every ref, every record and the index, and says what is "
+      "wrong: a "
+      "line for each finding, and how many of each were checked. It opens also stores that no other command opens.\n\n"
+      "With --repair it mends what can be mended: indexes are made anew, what is sound in a damaged pack is saved and "
+      "single "
+      "flipped bits are flipped back, a lost branch is put back where that is clear, a record that cannot be read gets "
+      "its "
+      "last readable version by a commit that says so, files that are no records move out of records/. Nothing is "
+      "deleted: what is taken out of its place is in the store's folder quipu/aside, with a note. A repair that was "
+      "cut "
+      "short can be run again.",
+      "quipu verify\nquipu verify --repair\nquipu verify --json | jq .counts",
+      "1 where damage was found, or remains after --repair; 3 where it could not be checked.", cmd_verify },
     { "maintain", "make the store small, purge what has expired", "", 0, 0, maintain_options,
       "Takes away records whose time has passed (--expires), as commits of their own that can be seen and taken back "
       "like "

@@ -39,11 +39,16 @@ void progress_step(progress *p, uint64_t count, uint64_t done)
     fflush(stderr);
 }
 
-void progress_end(progress *p)
+void progress_clear(progress *p)
 {
     if (p->shown) {
         fputs("\r\x1b[K", stderr);
         fflush(stderr);
     }
+}
+
+void progress_end(progress *p)
+{
+    progress_clear(p);
     p->shown = false;
 }

@@ -136,12 +136,24 @@ static void print_setting(const cli *c, const char *name, buffer *out)
         json_print_compact(item, out);
 }
 
+static bool refuses_flags(const quipu_error *error)
+{
+    return strcmp(error->field, "flags") == 0 || strcmp(error->field, "quipu_open_params.flags") == 0;
+}
+
 static int open_with(cli *c, unsigned purpose, quipu_options *options)
 {
     quipu_error error = error_none();
     options->flags = purpose == STORE_MAKE ? 0 : QUIPU_OPEN_NO_CREATE;
+    if (purpose == STORE_VERIFY || purpose == STORE_REPAIR)
+        options->flags |= QUIPU_OPEN_DAMAGED;
     int32_t code = quipu_open(options, &c->q, &error);
-    if (purpose == STORE_READ && (code == QUIPU_E_READ_ONLY || code == QUIPU_E_DENIED)) {
+    if (code == QUIPU_E_INVALID && options->flags & QUIPU_OPEN_DAMAGED && refuses_flags(&error)) {
+        options->flags &= ~QUIPU_OPEN_DAMAGED; /* a backend that knows nothing of damage */
+        error = error_none();
+        code = quipu_open(options, &c->q, &error);
+    }
+    if ((purpose == STORE_READ || purpose == STORE_VERIFY) && (code == QUIPU_E_READ_ONLY || code == QUIPU_E_DENIED)) {
         quipu_error again = error_none();
         options->flags |= QUIPU_OPEN_READ_ONLY;
         code = quipu_open(options, &c->q, &again);

@@ -120,7 +120,7 @@ static int32_t check_options(const quipu_options *o, quipu_error *error)
     int32_t code = check_struct(o, sizeof *o, "options", error);
     if (code != QUIPU_OK)
         return code;
-    if (o->flags & ~(QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_NO_CREATE))
+    if (o->flags & ~(QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_NO_CREATE | QUIPU_OPEN_DAMAGED))
         return fail(error, QUIPU_E_INVALID, "flags", "unknown flags 0x%x", o->flags);
     if ((code = check_text(o->author, "author", 255, error)) != QUIPU_OK ||
         (code = check_text(o->source, "source", 255, error)) != QUIPU_OK ||
@@ -248,7 +248,7 @@ static void remember(opening *o)
 {
     quipu_error error = { .struct_size = sizeof error };
     store_settings made = { .backend = o->q->name };
-    if (o->has_settings || (o->options->flags & QUIPU_OPEN_READ_ONLY) ||
+    if (o->has_settings || (o->options->flags & (QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_DAMAGED)) ||
         (!o->was_empty && strcmp(o->q->name, DEFAULT_BACKEND) != 0))
         return;
     made.backend_config = str_present(o->backend_config) ? str_dup(o->backend_config) : NULL;
@@ -264,7 +264,7 @@ static void remember(opening *o)
 
 static int32_t run_opening(opening *o, quipu_error *error)
 {
-    bool make = !(o->options->flags & (QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_NO_CREATE));
+    bool make = !(o->options->flags & (QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_NO_CREATE | QUIPU_OPEN_DAMAGED));
     int32_t code = store_locate(o->options->store, make, &o->q->path, error);
     if (code != QUIPU_OK)
         return code;

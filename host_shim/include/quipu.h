@@ -57,7 +57,7 @@ typedef const void *(*quipu_service_fn)(void *context, const quipu_str *id) QUIP
 /* Everything is borrowed for the call of quipu_open, save the functions and their context: the caller's until quipu_close. */
 typedef struct quipu_options {
     uint32_t struct_size;
-    uint32_t flags; /* QUIPU_OPEN_READ_ONLY, QUIPU_OPEN_NO_CREATE */
+    uint32_t flags; /* QUIPU_OPEN_* */
     quipu_str
         store; /* the store's folder; absent: $QUIPU_STORE, else $XDG_DATA_HOME/quipu, else ~/.local/share/quipu */
     quipu_str backend;         /* a backend's name; absent: what the store was made with, else "git" */

@@ -30,6 +30,9 @@ typedef struct quipu_backend quipu_backend;
 
 #define QUIPU_OPEN_READ_ONLY 1u /* every change answers QUIPU_E_READ_ONLY; nothing on disk is touched */
 #define QUIPU_OPEN_NO_CREATE 2u /* a store that is not there is QUIPU_E_NOT_FOUND, not made */
+/* Opens also what is too damaged to be opened, for the extension verify/1 alone: other calls but close answer QUIPU_E_STATE. Nothing
+ * is made and nothing changed by opening. A backend without verify/1 refuses it, as any flag that it does not know. */
+#define QUIPU_OPEN_DAMAGED 4u
 
 typedef struct quipu_open_params {
     uint32_t struct_size;

@@ -6,7 +6,7 @@
  *   path.c     id <-> path                                view.c     the records of one commit, in RAM, kept up to date
  *   message.c  commit messages and their trailers         catalogue.c  the view on disk, so that opening is quick
  *   merge.c    another line of history, by record         inbox.c    what was pushed to inbox/NAME
- *   read.c     get, scan, search, stats                   history.c, migrate.c, verify.c  the extensions
+ *   read.c     get, scan, search, stats                   history.c, migrate.c, verify.c, verify_records.c  the extensions
  */
 #ifndef PLUGINS_GIT_BACKEND_H
 #define PLUGINS_GIT_BACKEND_H
@@ -103,6 +103,8 @@ extern const quipu_migrate_api git_migrate;
 
 /* ---- format.c ---- */
 
+/* What FORMAT_FILE holds. */
+extern const char format_text[];
 /* The first commit of a new store: the file that says what it is. */
 int32_t write_format(quipu_backend *self, quipu_error *error);
 /* Refuses a repository that is not a store, or one of a newer format. */
@@ -133,6 +135,8 @@ int32_t view_put_aside(view *v, const char *path, quipu_error *error);
 void view_drop_aside(view *v, const char *path);
 /* Writes what the present view has learned to the catalogue, where that is worth it. */
 void view_save(quipu_backend *self);
+/* Gives the present view up: the next question makes one anew. */
+void view_forget(quipu_backend *self);
 /* A revision or a time to a commit, as history.h says. */
 int32_t view_resolve(quipu_backend *self, quipu_str spec, object_id *out, quipu_error *error);
 /* One record as a commit has it, without any view: NULL where it has none. *aside (may be NULL): what lies at its path is no
@@ -150,6 +154,10 @@ int32_t record_of_file(const char *path, quipu_str bytes, record **out, quipu_er
 
 /* Fills an empty view from the catalogue: *at is the commit that it reflects, none where there is nothing to be had. */
 int32_t catalogue_load(quipu_backend *self, view *into, object_id *at, quipu_error *error);
+/* Opens it where the store may be written to (plugin.c). */
+void catalogue_open(quipu_backend *self);
+/* Throws it away, and the present view with it: both are made anew from the tree. */
+int32_t catalogue_forget(quipu_backend *self, quipu_error *error);
 /* Adds a segment with the difference between what is on disk and the view. */
 int32_t catalogue_save(quipu_backend *self, view *from, const object_id *at, quipu_error *error);
 
@@ -164,6 +172,27 @@ int32_t git_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn 
 int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const quipu_call *call, quipu_error *error);
 extern const quipu_history_api git_history;
 extern const quipu_verify_api git_verify;
+
+/* One call of verify. Each step answers QUIPU_OK, VERIFY_ENOUGH where the visitor wants no more, or an error. */
+typedef struct verification {
+    quipu_backend *self;
+    uint32_t flags;
+    bool repair;
+    uint64_t damages; /* told so far */
+    quipu_finding_fn visit;
+    void *context;
+    const quipu_call *call;
+    quipu_error *error;
+} verification;
+enum { VERIFY_ENOUGH = 1 };
+/* severity: QUIPU_FINDING_*; subject, message: or NULL; count: with CHECKED. */
+int32_t verify_tell(verification *v, uint32_t severity, const char *area, const char *subject, const char *message,
+                    uint64_t count);
+/* The records cannot be read: because of the damage that was told, or of one that was not. */
+int32_t verify_unreadable(verification *v, const char *why);
+/* verify_records.c: files that are no records, and what is derived from the records. */
+int32_t verify_records(verification *v);
+
 extern const quipu_maintain_api git_maintain;
 
 /* ---- settings.c, context.c ---- */

@@ -124,6 +124,22 @@ int32_t catalogue_load(quipu_backend *self, view *into, object_id *at, quipu_err
     return code;
 }
 
+int32_t catalogue_forget(quipu_backend *self, quipu_error *error)
+{
+    derived_writer *writer;
+    int32_t code = QUIPU_OK;
+    view_forget(self);
+    if (self->catalogue)
+        code = derived_begin(self->catalogue, &writer, error);
+    if (!self->catalogue || code == QUIPU_E_BUSY) /* another process writes it anew, and saves what it knows */
+        return QUIPU_OK;
+    if (code == QUIPU_OK) {
+        derived_drop_all(writer);
+        code = derived_commit(writer, str_of(""), error);
+    }
+    return code;
+}
+
 /* ---- saving ---- */
 
 typedef struct save {

@@ -38,5 +38,7 @@ int32_t check_entry(const quipu_backend *self, const quipu_call *call, quipu_err
 {
     if (!self->store)
         return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
+    if (self->flags & QUIPU_OPEN_DAMAGED)
+        return fail(error, QUIPU_E_STATE, NULL, "the store was opened to be verified, and for nothing else");
     return abi_check_call(call, error);
 }

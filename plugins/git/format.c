@@ -4,9 +4,10 @@
 #include <base/fail.h>
 #include <sdk/json.h>
 
+const char format_text[] = "{\n  \"format\": 1,\n  \"layout\": \"records/x/y/z/w\"\n}\n";
+
 int32_t write_format(quipu_backend *self, quipu_error *error)
 {
-    static const char text[] = "{\n  \"format\": 1,\n  \"layout\": \"records/x/y/z/w\"\n}\n";
     git_transaction *t;
     object_id revision;
     bool lost = false;
@@ -22,7 +23,7 @@ int32_t write_format(quipu_backend *self, quipu_error *error)
                            .time = now,
                            .committed = now,
                            .message = str_of("init: a store of memories\n\nQuipu-Op: init\n") };
-    code = git_transaction_put(t, FORMAT_FILE, text, sizeof text - 1, error);
+    code = git_transaction_put(t, FORMAT_FILE, format_text, sizeof format_text - 1, error);
     if (code == QUIPU_OK)
         code = git_transaction_commit(t, &words, &revision, error);
     if (code != QUIPU_OK) {

@@ -61,7 +61,7 @@ static void git_destroy(quipu_backend *self)
 }
 
 /* A catalogue that cannot be had costs time, not truth: it is only logged. */
-static void open_catalogue(quipu_backend *self)
+void catalogue_open(quipu_backend *self)
 {
     quipu_error error = { .struct_size = sizeof error };
     if (self->flags & QUIPU_OPEN_READ_ONLY)
@@ -100,13 +100,13 @@ static int32_t git_open(quipu_backend *self, const quipu_open_params *params, co
         return fail(error, QUIPU_E_STATE, NULL, "the store is open already; close it first");
     int32_t code = abi_check_call(call, error);
     if (code == QUIPU_OK)
-        code = abi_check_open(params, error);
+        code = abi_check_open_flags(params, QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_NO_CREATE | QUIPU_OPEN_DAMAGED, error);
     if (code == QUIPU_OK)
         code = read_settings(self, params->config, error);
     char *path = code == QUIPU_OK ? str_dup(params->path) : NULL;
     if (code == QUIPU_OK && !path)
         code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open the store");
-    if (code == QUIPU_OK && !(params->flags & QUIPU_OPEN_READ_ONLY))
+    if (code == QUIPU_OK && !(params->flags & (QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_DAMAGED)))
         code = look_first(self, path, error);
     if (code == QUIPU_OK) {
         self->flags = params->flags;
@@ -114,14 +114,17 @@ static int32_t git_open(quipu_backend *self, const quipu_open_params *params, co
         self->applied.floor = INT64_MAX;
         git_store_options options = { .read_only = params->flags & QUIPU_OPEN_READ_ONLY,
                                       .no_create = params->flags & QUIPU_OPEN_NO_CREATE,
+                                      .damaged = params->flags & QUIPU_OPEN_DAMAGED,
                                       .durable = self->durable };
         code = git_store_open(path, &options, &self->store, &made, error);
     }
     free(path);
+    if (code == QUIPU_OK && self->flags & QUIPU_OPEN_DAMAGED)
+        return QUIPU_OK;
     if (code == QUIPU_OK)
         code = made && !(self->flags & QUIPU_OPEN_READ_ONLY) ? write_format(self, error) : check_format(self, error);
     if (code == QUIPU_OK) {
-        open_catalogue(self);
+        catalogue_open(self);
         inbox_empty(self);
     } else {
         let_go(self);
@@ -135,7 +138,8 @@ static int32_t git_close(quipu_backend *self, const quipu_call *call, quipu_erro
     (void)call;
     if (!self->store)
         return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
-    view_save(self);
+    if (!(self->flags & QUIPU_OPEN_DAMAGED))
+        view_save(self);
     let_go(self);
     return QUIPU_OK;
 }

@@ -336,6 +336,15 @@ void view_save(quipu_backend *self)
         log_line(self->host, QUIPU_LOG_WARNING, "the catalogue was not saved: %s", error.message);
 }
 
+void view_forget(quipu_backend *self)
+{
+    pthread_mutex_lock(&self->views);
+    view *old = self->present;
+    self->present = NULL;
+    pthread_mutex_unlock(&self->views);
+    view_give(old);
+}
+
 /* ---- the past ---- */
 
 int32_t view_resolve(quipu_backend *self, quipu_str spec, object_id *out, quipu_error *error)

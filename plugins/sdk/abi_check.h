@@ -36,6 +36,8 @@ int32_t abi_check_call(const quipu_call *call, quipu_error *error);
 
 /* Checks the parameters of open: struct, flags, an absolute path without NUL, texts. Errors: INVALID. */
 int32_t abi_check_open(const quipu_open_params *params, quipu_error *error);
+/* The same for a backend that knows other flags than QUIPU_OPEN_READ_ONLY and QUIPU_OPEN_NO_CREATE. */
+int32_t abi_check_open_flags(const quipu_open_params *params, uint32_t known, quipu_error *error);
 
 /* What a plugin's init does with the two ranges (it can stand in that slot as it is): *chosen is the version of these headers where the host speaks it as well.
  * Errors: ABI, with both sides in the message; INVALID. */

@@ -101,7 +101,7 @@ check stats_tells_the_figures stats
 
 verify_clean() {
     three_revisions && ok verify && prints '^ok +objects +[0-9]+ checked' '^ok +records' 'nothing is damaged' &&
-        ok verify --json && prints '^\{"findings":\[.*\],"warnings":0,"damages":0,"ok":true\}$' && ok verify -q && prints_nothing
+        ok verify --json && prints '^\{"findings":\[.*\],"counts":\{.*\},"repaired":0,"warnings":0,"damages":0,"ok":true\}$' && ok verify -q && prints_nothing
 }
 check verify_of_a_sound_store_counts_what_it_checked verify_clean
 

@@ -106,10 +106,14 @@ int32_t abi_check_call(const quipu_call *call, quipu_error *error)
 
 int32_t abi_check_open(const quipu_open_params *params, quipu_error *error)
 {
+    return abi_check_open_flags(params, QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_NO_CREATE, error);
+}
+
+int32_t abi_check_open_flags(const quipu_open_params *params, uint32_t known, quipu_error *error)
+{
     int32_t code;
     if ((code = abi_check_struct(params, sizeof *params, "quipu_open_params", error)) != QUIPU_OK ||
-        (code = abi_check_flags(params->flags, QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_NO_CREATE, "quipu_open_params.flags",
-                                error)) != QUIPU_OK ||
+        (code = abi_check_flags(params->flags, known, "quipu_open_params.flags", error)) != QUIPU_OK ||
         (code = abi_check_text(params->path, false, "path", error)) != QUIPU_OK ||
         (code = abi_check_text(params->config, false, "config", error)) != QUIPU_OK)
         return code;

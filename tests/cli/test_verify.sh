@@ -1,0 +1,62 @@
+# Damage on the command line: what verify says, what --repair does, and what each is worth to a script.
+. "$(dirname "$0")/lib.sh"
+
+six_memories() {
+    for i in 1 2 3 4 5 6; do
+        ok add "memory number $i" --id "r$i" || return 1
+    done
+}
+
+biggest_pack() {
+    # shellcheck disable=SC2012
+    ls -S store/objects/pack/*.pack | head -n 1
+}
+
+counts() {
+    six_memories && ok verify && prints '^ok +objects +51 checked' '^ok +commits +7 checked' '^ok +blobs +7 checked' '^ok +refs +1 checked' \
+        '^ok +records +6 checked' '^ok +aside +0 checked' '^ok +index +6 checked' '^nothing is damaged' &&
+        ok verify --json && prints '"counts":\{.*"commits":7,.*"records":6.*\},"repaired":0,"warnings":0,"damages":0,"ok":true\}$' &&
+        ok verify --repair -q && prints_nothing && [ ! -e store/quipu/aside ]
+}
+check verify_counts_each_area_and_repairs_nothing_sound counts
+
+lost_branch() {
+    six_memories && rm store/refs/heads/main && run list && complains 3 'its branch refs/heads/main is gone' 'quipu verify --repair' &&
+        run add more && complains 3 'quipu verify --repair' && [ ! -e store/refs/heads/main ] &&
+        run verify && expect_status 1 && prints '^DAMAGE +refs +refs/heads/main: it is lost; the commit that it was at is likely' 'run .quipu verify --repair., which deletes nothing' &&
+        ok verify --repair && prints '^repaired +refs +refs/heads/main: it was lost, and is now at [0-9a-f]{40}, the last of 7 commits' 'quipu/aside' &&
+        ok list && prints 'memory number 1' 'memory number 6' && ok verify && ok log && prints 'memory number 6'
+}
+check a_lost_branch_is_refused_named_and_put_back lost_branch
+
+flipped() {
+    six_memories && pack=$(biggest_pack) && chmod u+w "$pack" && byte=$(od -An -t u1 -j 300 -N 1 "$pack") &&
+        printf '%b' "\\0$(printf %03o $((byte ^ 8)))" | dd of="$pack" bs=1 seek=300 conv=notrunc 2>/dev/null &&
+        run verify --json && expect_status 1 && prints '"severity":"damage","area":"objects"' '"ok":false' &&
+        ok verify --repair --json && prints '"severity":"repaired","area":"objects"' '"ok":true' &&
+        ok list && prints 'memory number 6' && git -C store fsck --strict
+}
+check a_flipped_bit_is_mended flipped
+
+beyond() {
+    six_memories && mkdir packs && mv store/objects/pack/* packs && for pack in packs/*.pack; do git -C store unpack-objects -q <"$pack"; done &&
+        blob=$(git -C store rev-parse "HEAD:$(git -C store ls-tree -r --name-only HEAD | grep r3.json)") &&
+        rm -f "store/objects/$(echo "$blob" | cut -c 1-2)/$(echo "$blob" | cut -c 3-)" &&
+        run verify --repair && expect_status 1 && prints '^repaired +records +records/.*/r3.json: .* and is gone' '^DAMAGE +objects +[0-9a-f]{40}: this blob' 'still damaged' &&
+        ok list && prints 'memory number 4' && ok log -n 1 && prints 'repair: 1 files'
+}
+check what_cannot_be_repaired_is_named_and_is_status_1 beyond
+
+manners() {
+    run verify --repair --store nowhere && complains 3 && [ ! -e nowhere ] && run --backend memory --store none verify --repair && complains 3 'backend "memory"' &&
+        ok help verify && prints '\-\-repair' 'Nothing is' 'quipu/aside' && ok completion bash && prints 'repair'
+}
+check repair_makes_no_store_and_says_what_it_does manners
+
+read_only() {
+    [ "$(id -u)" -ne 0 ] || return 0
+    six_memories && chmod -R a-w store && ok verify && run verify --repair && complains 3
+}
+check a_store_that_cannot_be_written_is_verified_and_not_repaired read_only
+
+finish
