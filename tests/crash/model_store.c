@@ -311,11 +311,27 @@ static int32_t count_damage(void *context, const quipu_finding *finding)
     return 0;
 }
 
-int model_damage(model_store *s)
+static int verify(model_store *s, uint32_t flags)
 {
     static const quipu_str id = QUIPU_STR_INIT(QUIPU_EXT_VERIFY);
     const quipu_verify_api *api = s->api->get_extension(s->self, &id);
     int damage = 0;
-    int32_t code = api->verify(s->self, 0, count_damage, &damage, NULL, &model_error);
+    int32_t code = api->verify(s->self, flags, count_damage, &damage, NULL, &model_error);
+    return code == QUIPU_OK ? damage : code;
+}
+
+int model_damage(model_store *s)
+{
+    return verify(s, 0);
+}
+
+int model_repair(const char *path)
+{
+    model_store s;
+    int32_t code = model_open(&s, path, NULL, QUIPU_OPEN_DAMAGED);
+    if (code != QUIPU_OK)
+        return code;
+    int damage = verify(&s, QUIPU_VERIFY_REPAIR);
+    code = model_close(&s);
     return code == QUIPU_OK ? damage : code;
 }

@@ -47,5 +47,7 @@ int model_compare(model_store *s, unsigned from, unsigned to, bool each, char wh
 bool model_answers_rightly(model_store *s, unsigned n, char why[300]);
 /* How much damage verify finds; negative: it answered with that error. */
 int model_damage(model_store *s);
+/* Opens the store as damaged as it is, repairs it and closes it: how much damage remains; negative: an error. */
+int model_repair(const char *path);
 
 #endif

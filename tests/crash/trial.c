@@ -82,6 +82,21 @@ void trial_remove(const char *path)
     shell("rm -rf '%s'%s", path, "");
 }
 
+void trial_find_deleted(const char *before, const char *after, char why[TRIAL_WHY])
+{
+    char command[1200];
+    snprintf(
+        command, sizeof command,
+        "{ find '%s' -type f -exec sha1sum {} + | sed 's/ .*/ there/'; find '%s' -type f ! -path '*/catalogue/*' ! "
+        "-path '*/quipu/lock' -exec sha1sum {} +; } | awk '$2 == \"there\" { seen[$1]; next } !($1 in seen) { print "
+        "\"deleted: \" $2 }'",
+        after, before);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    why[fread(why, 1, TRIAL_WHY - 1, pipe)] = '\0';
+    assert_int_equal(pclose(pipe), 0);
+}
+
 void trial_child(trial_fn work, void *context, unsigned seconds, char why[TRIAL_WHY])
 {
     static const int faults[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGSYS };

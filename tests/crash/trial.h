@@ -27,6 +27,9 @@ void trial_path(const char *name, char out[TRIAL_PATH]);
 void trial_copy(const char *from, const char *to);
 void trial_remove(const char *path);
 
+/* "" where every file of one folder is somewhere in the other, to the byte; else which are not. Derived state and locks apart. */
+void trial_find_deleted(const char *before, const char *after, char why[TRIAL_WHY]);
+
 /* Runs `work` in a child, with the table of fault_os.h and no fault. "" when it returned without a word, else what is wrong: its own text, a signal, the time limit. */
 typedef void (*trial_fn)(void *context, char why[TRIAL_WHY]);
 void trial_child(trial_fn work, void *context, unsigned seconds, char why[TRIAL_WHY]);
