@@ -6,7 +6,7 @@
  */
 #include "words_inner.h"
 
-#include "../search/record_words.h"
+#include <sdk/search/record_words.h>
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #define AFTER 0.3
 #define TWO_BEFORE 0.2
 #define TWO_AFTER 0.1
-#define SESSION 0.5
+#define SESSION 0.8
 #define SPEAKER 0.8
 #define DATE 1.5
 #define DATE_ALONE 0.225

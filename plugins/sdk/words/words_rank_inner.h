@@ -10,7 +10,7 @@
  * are those of the parts as a whole, and what cannot be among the best is skipped. */
 #define EXACT_MAX 32768u
 /* So many of the best by words alone are looked at with their surroundings. */
-#define DEPTH 400u
+#define DEPTH 200u
 
 #define TOKENS_MAX 1024u /* words of a question that are looked at */
 #define TERMS_MAX 256u   /* different words and pairs that are asked for */

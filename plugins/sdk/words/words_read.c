@@ -1,7 +1,7 @@
 /* words_read.c - see words_inner.h: from texts to the keys of words. */
 #include "words_inner.h"
 
-#include "../search/text_case.h"
+#include <sdk/search/text_case.h>
 
 #include <base/hash.h>
 #include <stdlib.h>
