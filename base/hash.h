@@ -20,6 +20,19 @@ void hash_sha256(const void *bytes, size_t len, uint8_t out[32]);
 /* The id of a git object: SHA-1 over "<type> <len>\0" and the bytes. type: "blob", "tree", "commit", "tag". */
 void hash_git_object(const char *type, const void *bytes, size_t len, uint8_t out[20]);
 
+/* A checksum against accident (not against an attacker), as fast as memory: any change of one bit gives another sum. Fed in pieces, of
+ * which all but the last are a multiple of QUICK_SUM_STEP. */
+#define QUICK_SUM_STEP 64u
+#define QUICK_SUM_LEN 16u
+typedef struct quick_sum {
+    uint64_t lanes[8];
+    uint64_t len;
+} quick_sum;
+
+void quick_sum_begin(quick_sum *c);
+void quick_sum_add(quick_sum *c, const void *bytes, size_t len);
+void quick_sum_end(const quick_sum *c, uint8_t out[QUICK_SUM_LEN]);
+
 /* 2*len lower-case digits, no NUL byte. */
 void hex_encode(const uint8_t *bytes, size_t len, char *out);
 /* Reads 2*len digits of either case; 0, or -1 where one is not a digit. */

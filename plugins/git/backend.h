@@ -3,8 +3,9 @@
  *
  *   plugin.c   entry, table, life cycle                  write.c    apply: group commit over storage_git
  *   settings.c, context.c  configuration; clock and log   format.c   what makes a repository a store
- *   path.c     id <-> path                                view.c     the records of one commit, in RAM, kept up to date
- *   message.c  commit messages and their trailers         catalogue.c  the view on disk, so that opening is quick
+ *   path.c     id <-> path                                view.c     the records of one commit, kept up to date
+ *   view_follow.c  from commit to commit                  catalogue.c  the view on disk, shared by processes
+ *   message.c  commit messages and their trailers
  *   merge.c    another line of history, by record         inbox.c    what was pushed to inbox/NAME
  *   read.c     get, scan, search, stats                   history.c, migrate.c, verify.c, verify_records.c  the extensions
  */
@@ -66,6 +67,7 @@ struct quipu_backend {
     pthread_mutex_t views;                  /* guards the pointers here, not what they lead to */
     view *past[PAST_VIEWS];                 /* of commits that were asked for, the latest first */
     derived *catalogue;                     /* NULL: none */
+    bool catalogue_bad;                     /* what was saved is damaged: under `views` */
     object_id inbox_refused[INBOX_REFUSED]; /* what could not be merged, the latest first: told once */
 };
 
@@ -128,8 +130,6 @@ void view_commit(view *v, object_id *out);
 typedef int32_t (*aside_fn)(void *context, const char *path, const char *reason);
 int32_t view_each_aside(view *v, aside_fn visit, void *context);
 uint64_t view_aside_count(view *v);
-/* For the catalogue, on a view that no other thread uses. */
-bool view_any_aside(const view *v);
 bool view_is_aside(const view *v, const char *path);
 int32_t view_put_aside(view *v, const char *path, quipu_error *error);
 void view_drop_aside(view *v, const char *path);
@@ -137,6 +137,8 @@ void view_drop_aside(view *v, const char *path);
 void view_save(quipu_backend *self);
 /* Gives the present view up: the next question makes one anew. */
 void view_forget(quipu_backend *self);
+/* The index of a view has shown damage: neither views nor what was saved are used again. */
+void view_distrust(quipu_backend *self);
 /* A revision or a time to a commit, as history.h says. */
 int32_t view_resolve(quipu_backend *self, quipu_str spec, object_id *out, quipu_error *error);
 /* One record as a commit has it, without any view: NULL where it has none. *aside (may be NULL): what lies at its path is no
@@ -150,16 +152,12 @@ int32_t record_of_bytes(quipu_str bytes, record **out, quipu_error *error);
 /* Decodes a stored file; NULL where it is no record of that path, with the reason in `error`. */
 int32_t record_of_file(const char *path, quipu_str bytes, record **out, quipu_error *error);
 
-/* ---- catalogue.c ---- */
+/* ---- catalogue.c; view.h has the rest ---- */
 
-/* Fills an empty view from the catalogue: *at is the commit that it reflects, none where there is nothing to be had. */
-int32_t catalogue_load(quipu_backend *self, view *into, object_id *at, quipu_error *error);
 /* Opens it where the store may be written to (plugin.c). */
 void catalogue_open(quipu_backend *self);
 /* Throws it away, and the present view with it: both are made anew from the tree. */
 int32_t catalogue_forget(quipu_backend *self, quipu_error *error);
-/* Adds a segment with the difference between what is on disk and the view. */
-int32_t catalogue_save(quipu_backend *self, view *from, const object_id *at, quipu_error *error);
 
 /* ---- read.c, history.c, verify.c ---- */
 

@@ -7,8 +7,6 @@
 #include <sdk/abi_check.h>
 #include <stdlib.h>
 
-enum { CATALOGUE_FORMAT = 2 };
-
 /* ---- life cycle ---- */
 
 static int32_t git_create(const quipu_host *host, quipu_backend **out, quipu_error *error)
@@ -64,12 +62,13 @@ static void git_destroy(quipu_backend *self)
 void catalogue_open(quipu_backend *self)
 {
     quipu_error error = { .struct_size = sizeof error };
-    if (self->flags & QUIPU_OPEN_READ_ONLY)
-        return;
-    if (derived_open(git_store_private(self->store), "catalogue", CATALOGUE_FORMAT, &self->catalogue, &error) !=
-        QUIPU_OK) {
+    bool read_only = self->flags & QUIPU_OPEN_READ_ONLY;
+    int32_t code = derived_open(git_store_private(self->store), "catalogue", RECORD_INDEX_FORMAT, read_only,
+                                &self->catalogue, &error);
+    if (code != QUIPU_OK) {
         self->catalogue = NULL;
-        log_line(self->host, QUIPU_LOG_WARNING, "works without its catalogue: %s", error.message);
+        if (!read_only || code != QUIPU_E_NOT_FOUND)
+            log_line(self->host, QUIPU_LOG_WARNING, "works without its catalogue: %s", error.message);
     }
 }
 

@@ -32,41 +32,80 @@ int32_t git_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit,
     return code;
 }
 
+/* Where the index shows damage it is built again, and unless something was shown already, so is the answer: once. */
+typedef struct counted {
+    quipu_hit_fn visit;
+    void *context;
+    bool once; /* something was shown, or it was tried before */
+    bool refused;
+} counted;
+
+static int32_t count_hit(void *context, const quipu_hit *hit)
+{
+    counted *c = context;
+    int32_t answer = c->visit(c->context, hit);
+    c->once = true;
+    c->refused = answer < 0;
+    return answer;
+}
+
+static bool damage_is_past(quipu_backend *self, int32_t code, counted *c)
+{
+    bool first = !c->once;
+    if (code != QUIPU_E_CORRUPT || c->refused)
+        return false;
+    view_distrust(self);
+    c->once = true;
+    return first;
+}
+
 int32_t git_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn visit, void *context,
                  const quipu_call *call, quipu_error *error)
 {
-    view *v;
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK)
         code = query_check_scan(query, error);
-    if (code == QUIPU_OK)
-        code = view_take(self, query->as_of, &v, error);
     if (code != QUIPU_OK)
         return code;
     quipu_scan present = *query;
     present.as_of = (quipu_str){ 0 };
     present.struct_size = sizeof present;
-    code = record_index_scan(view_index(v), &present, visit, context, call, error);
-    view_give(v);
+    counted seen = { .visit = visit, .context = context };
+    bool again;
+    do {
+        view *v;
+        code = view_take(self, query->as_of, &v, error);
+        if (code != QUIPU_OK)
+            return code;
+        code = record_index_scan(view_index(v), &present, count_hit, &seen, call, error);
+        view_give(v);
+        again = damage_is_past(self, code, &seen);
+    } while (again);
     return code;
 }
 
 int32_t git_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn visit, void *context,
                    const quipu_call *call, quipu_error *error)
 {
-    view *v;
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK)
         code = query_check_search(query, error);
-    if (code == QUIPU_OK)
-        code = view_take(self, query->as_of, &v, error);
     if (code != QUIPU_OK)
         return code;
     quipu_search present = *query;
     present.as_of = (quipu_str){ 0 };
     present.struct_size = sizeof present;
-    code = record_index_search(view_index(v), &present, visit, context, call, error);
-    view_give(v);
+    counted seen = { .visit = visit, .context = context };
+    bool again;
+    do {
+        view *v;
+        code = view_take(self, query->as_of, &v, error);
+        if (code != QUIPU_OK)
+            return code;
+        code = record_index_search(view_index(v), &present, count_hit, &seen, call, error);
+        view_give(v);
+        again = damage_is_past(self, code, &seen);
+    } while (again);
     return code;
 }
 

@@ -231,6 +231,12 @@ static int32_t compare_views(comparison *c, record_index *a)
     quipu_scan scan = { .struct_size = sizeof scan, .filter = &all };
     c->count = 0;
     int32_t code = record_index_scan(a, &scan, compare_record, c, c->v->call, c->v->error);
+    if (code == QUIPU_E_CORRUPT && !c->enough) {
+        c->faults++;
+        code = verify_tell(c->v, c->v->repair ? QUIPU_FINDING_REPAIRED : QUIPU_FINDING_DAMAGE, "index", "catalogue",
+                           "a file of the saved index is damaged", 0);
+        c->enough = code == VERIFY_ENOUGH;
+    }
     return code == QUIPU_OK && c->enough ? VERIFY_ENOUGH : code;
 }
 

@@ -1,70 +1,20 @@
 /*
- * view.c - the records of one commit, in RAM, and the way from one commit to the next.
+ * view.c - the records of one commit, and which commit that is.
  *
- * A view names the commit that it reflects. Before each use the present one is compared with the branch and caught up by
- * the difference of the two trees, so that it also sees what other processes and stock git have pushed. What is not a
- * record, or stands at a path that is not its own, is set aside: never shown, never dropped, reported by verify.
+ * A view names the commit that it reflects. Before each use the present one is compared with the branch and caught up
+ * (view_follow.c), so that it also sees what other processes and stock git have pushed. What is not a record, or stands at a
+ * path that is not its own, is set aside: never shown, never dropped, reported by verify.
  *
  * Lock order: view.lock, then quipu_backend.views. Readers of a view hold neither.
  */
-#include "backend.h"
+#include "view.h"
 
 #include <base/fail.h>
 #include <stdlib.h>
 
-struct view {
-    int references;
-    pthread_mutex_t lock; /* held while it is caught up */
-    record_index *index;
-    object_id at;
-    char **aside; /* paths */
-    size_t aside_count;
-};
-
-/* ---- files ---- */
-
-int32_t record_of_bytes(quipu_str bytes, record **out, quipu_error *error)
-{
-    static const record_defaults limit = { .created_at = QUIPU_TIME_NONE,
-                                           .updated_at = QUIPU_TIME_NONE,
-                                           .max_bytes = RECORD_MAX_MOST };
-    return record_decode(bytes, &limit, out, error);
-}
-
-int32_t record_of_file(const char *path, quipu_str bytes, record **out, quipu_error *error)
-{
-    buffer own = { 0 };
-    *out = NULL;
-    int32_t code = record_of_bytes(bytes, out, error);
-    if (code != QUIPU_OK)
-        return code;
-    record_path(record_view(*out)->id, &own);
-    if (own.failed)
-        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a record");
-    else if (strcmp(own.bytes, path) != 0)
-        code = fail(error, QUIPU_E_CORRUPT, NULL, "its id belongs at %s", own.bytes);
-    buffer_free(&own);
-    if (code != QUIPU_OK) {
-        record_free(*out);
-        *out = NULL;
-    }
-    return code;
-}
-
-static int32_t read_file(quipu_backend *self, const object_id *blob, const char *path, record **out, quipu_error *error)
-{
-    buffer bytes = { 0 };
-    *out = NULL;
-    int32_t code = objects_read(git_store_objects(self->store), blob, OBJECT_BLOB, &bytes, error);
-    if (code == QUIPU_OK && record_of_file(path, str_make(bytes.bytes, bytes.len), out, NULL) == QUIPU_E_NO_MEMORY)
-        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a record");
-    buffer_free(&bytes);
-    return code;
-}
-
 /* ---- a view ---- */
 
-static int32_t view_new(quipu_backend *self, view **out, quipu_error *error)
+int32_t view_new(quipu_backend *self, record_index *beside, view **out, quipu_error *error)
 {
     view *v = calloc(1, sizeof *v);
     *out = NULL;
@@ -72,11 +22,13 @@ static int32_t view_new(quipu_backend *self, view **out, quipu_error *error)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read the store");
     v->references = 1;
     pthread_mutex_init(&v->lock, NULL);
-    int32_t code = record_index_create(self->host, &v->index, error);
+    int32_t code = beside ? record_index_create_beside(beside, &v->index, error)
+                          : record_index_create(self->host, &v->index, error);
     if (code != QUIPU_OK) {
         view_give(v);
         return code;
     }
+    record_index_keep_history(v->index);
     *out = v;
     return QUIPU_OK;
 }
@@ -90,7 +42,7 @@ static void clear_aside(view *v)
     v->aside_count = 0;
 }
 
-static view *view_hold(view *v)
+view *view_hold(view *v)
 {
     __atomic_fetch_add(&v->references, 1, __ATOMIC_RELAXED);
     return v;
@@ -136,11 +88,6 @@ int32_t view_each_aside(view *v, aside_fn visit, void *context)
     return code;
 }
 
-bool view_any_aside(const view *v)
-{
-    return v->aside_count > 0;
-}
-
 bool view_is_aside(const view *v, const char *path)
 {
     for (size_t i = 0; i < v->aside_count; i++)
@@ -173,151 +120,36 @@ int32_t view_put_aside(view *v, const char *path, quipu_error *error)
     return QUIPU_OK;
 }
 
-/* ---- catching up ---- */
-
-typedef struct catch_up {
-    quipu_backend *self;
-    view *view;
-    quipu_error *error;
-} catch_up;
-
-/* Removes what the file held before: by its path, or where that does not tell the id, by its content. */
-static int32_t forget_file(const catch_up *c, const tree_change *change)
+int32_t view_fork(quipu_backend *self, view *from, view **out, quipu_error *error)
 {
-    buffer id = { 0 };
-    record *before = NULL;
-    int32_t code = QUIPU_OK;
-    view_drop_aside(c->view, change->path);
-    if (path_record_id(change->path, &id) && !id.failed) {
-        record_index_remove(c->view->index, str_make(id.bytes, id.len));
-    } else {
-        code = read_file(c->self, &change->before, change->path, &before, c->error);
-        if (before)
-            record_index_remove(c->view->index, record_view(before)->id);
-        record_free(before);
-    }
-    buffer_free(&id);
-    return code;
-}
-
-static int32_t follow_change(void *context, const tree_change *change)
-{
-    const catch_up *c = context;
-    record *after = NULL;
-    int32_t code = QUIPU_OK;
-    if (!object_id_is_none(&change->after))
-        code = read_file(c->self, &change->after, change->path, &after, c->error);
-    if (code == QUIPU_OK && !after && !object_id_is_none(&change->before))
-        code = forget_file(c, change);
-    if (code == QUIPU_OK && after) {
-        view_drop_aside(c->view, change->path);
-        code = record_index_put(c->view->index, after, c->error);
-    } else if (code == QUIPU_OK && !object_id_is_none(&change->after)) {
-        code = view_put_aside(c->view, change->path, c->error);
-    }
-    record_free(after);
-    return code;
-}
-
-static int32_t tree_of(quipu_backend *self, const object_id *commit_id, object_id *out, quipu_error *error)
-{
-    commit c;
-    memset(out, 0, sizeof *out);
-    if (object_id_is_none(commit_id))
-        return QUIPU_OK;
-    int32_t code = commit_read(git_store_objects(self->store), commit_id, &c, error);
-    if (code == QUIPU_OK) {
-        *out = c.tree;
-        commit_free(&c);
-    }
-    return code;
-}
-
-/* With v->lock held. After a failure the view may be anywhere between the two: it must be given up. */
-static int32_t go_to(quipu_backend *self, view *v, const object_id *to, quipu_error *error)
-{
-    catch_up c = { self, v, error };
-    object_id from_tree, to_tree;
-    int32_t code = tree_of(self, &v->at, &from_tree, error);
-    if (code == QUIPU_OK)
-        code = tree_of(self, to, &to_tree, error);
+    view *v = calloc(1, sizeof *v);
+    int32_t code = v ? QUIPU_OK : fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read the store");
+    (void)self;
+    *out = NULL;
     if (code != QUIPU_OK)
         return code;
-    record_index_begin(v->index);
-    code = tree_diff(git_store_objects(self->store), &from_tree, &to_tree, RECORDS_FOLDER, follow_change, &c, error);
-    record_index_end(v->index);
-    if (code == QUIPU_OK)
-        v->at = *to;
-    return code;
-}
-
-int32_t view_fresh(quipu_backend *self, const object_id *commit_id, view **out, quipu_error *error)
-{
-    int32_t code = view_new(self, out, error);
-    if (code == QUIPU_OK)
-        code = go_to(self, *out, commit_id, error);
+    v->references = 1;
+    v->at = from->at;
+    v->past = true;
+    pthread_mutex_init(&v->lock, NULL);
+    code = record_index_fork(from->index, &v->index, error);
+    for (size_t i = 0; i < from->aside_count && code == QUIPU_OK; i++)
+        code = view_put_aside(v, from->aside[i], error);
     if (code != QUIPU_OK) {
-        view_give(*out);
-        *out = NULL;
+        view_give(v);
+        return code;
     }
-    return code;
+    *out = v;
+    return QUIPU_OK;
 }
 
 /* ---- the present ---- */
 
-static int32_t make_present(quipu_backend *self, view **out, quipu_error *error)
+int32_t view_fresh(quipu_backend *self, const object_id *commit_id, view **out, quipu_error *error)
 {
-    view *v;
-    int32_t code = view_new(self, &v, error);
-    if (code != QUIPU_OK)
-        return code;
-    if (catalogue_load(self, v, &v->at, NULL) != QUIPU_OK) { /* half of it may be loaded */
-        view_give(v);
-        code = view_new(self, &v, error);
-        if (code != QUIPU_OK)
-            return code;
-    }
-    pthread_mutex_lock(&self->views);
-    if (self->present) {
-        view_give(v);
-    } else {
-        self->present = v;
-    }
-    *out = view_hold(self->present);
-    pthread_mutex_unlock(&self->views);
-    return QUIPU_OK;
-}
-
-static int32_t take_present(quipu_backend *self, view **out, quipu_error *error)
-{
-    object_id head;
-    pthread_mutex_lock(&self->views);
-    *out = self->present ? view_hold(self->present) : NULL;
-    pthread_mutex_unlock(&self->views);
-    int32_t code = *out ? QUIPU_OK : make_present(self, out, error);
-    if (code != QUIPU_OK)
-        return code;
-    view *v = *out;
-    pthread_mutex_lock(&v->lock);
-    code = git_store_head(self->store, &head, error);
-    if (code == QUIPU_OK && !object_id_equal(&v->at, &head) && go_to(self, v, &head, NULL) != QUIPU_OK) {
-        log_line(self->host, QUIPU_LOG_WARNING, "the view is read anew from the whole tree");
-        /* readers may still use the old index: give them a view of their own */
-        view *fresh = NULL;
-        code = view_fresh(self, &head, &fresh, error);
-        if (code == QUIPU_OK) {
-            pthread_mutex_lock(&self->views);
-            if (self->present == v) {
-                view_give(self->present);
-                self->present = view_hold(fresh);
-            }
-            pthread_mutex_unlock(&self->views);
-            *out = fresh;
-        }
-    }
-    pthread_mutex_unlock(&v->lock);
-    if (*out != v)
-        view_give(v);
+    int32_t code = view_new(self, NULL, out, error);
+    if (code == QUIPU_OK)
+        code = view_go_to(self, *out, commit_id, error);
     if (code != QUIPU_OK) {
         view_give(*out);
         *out = NULL;
@@ -325,24 +157,136 @@ static int32_t take_present(quipu_backend *self, view **out, quipu_error *error)
     return code;
 }
 
+/* The present view, begun with what the catalogue knows where there is none yet. */
+static int32_t hold_present(quipu_backend *self, view **out, quipu_error *error)
+{
+    view *v = NULL;
+    int32_t code = QUIPU_OK;
+    pthread_mutex_lock(&self->views);
+    *out = self->present ? view_hold(self->present) : NULL;
+    pthread_mutex_unlock(&self->views);
+    if (*out)
+        return QUIPU_OK;
+    if (catalogue_load(self, NULL, &v) != QUIPU_OK)
+        code = view_new(self, NULL, &v, error);
+    if (code != QUIPU_OK)
+        return code;
+    pthread_mutex_lock(&self->views);
+    if (!self->present)
+        self->present = view_hold(v);
+    *out = view_hold(self->present);
+    pthread_mutex_unlock(&self->views);
+    view_give(v);
+    return QUIPU_OK;
+}
+
+static bool is_present(quipu_backend *self, const view *v)
+{
+    pthread_mutex_lock(&self->views);
+    bool is = self->present == v;
+    pthread_mutex_unlock(&self->views);
+    return is;
+}
+
+void view_replace(quipu_backend *self, view *old, view *fresh)
+{
+    view *unused = NULL;
+    pthread_mutex_lock(&self->views);
+    if (self->present == old) {
+        unused = old;
+        self->present = fresh ? view_hold(fresh) : NULL;
+    }
+    pthread_mutex_unlock(&self->views);
+    view_give(unused);
+}
+
+/* Another view in place of `v`, at the head: from a catalogue that is nearer to it, or from the whole tree. */
+static int32_t begin_anew(quipu_backend *self, view *v, view *fresh, const object_id *head, quipu_error *error)
+{
+    int32_t code = fresh ? view_go_to(self, fresh, head, NULL) : QUIPU_E_CORRUPT;
+    if (code != QUIPU_OK) {
+        log_line(self->host, QUIPU_LOG_WARNING, "the view is read anew from the whole tree");
+        view_give(fresh);
+        code = view_new(self, v->index, &fresh, error);
+        if (code == QUIPU_OK)
+            code = view_go_to(self, fresh, head, error);
+    }
+    if (code == QUIPU_OK) {
+        catalogue_save(self, fresh, SAVE_EVERY);
+        view_replace(self, v, fresh); /* readers may still use the old one: they have it until they give it back */
+    }
+    view_give(fresh);
+    return code;
+}
+
+/* With v->lock held. *again: another view has taken its place. */
+static int32_t bring_up(quipu_backend *self, view *v, bool *again, quipu_error *error)
+{
+    object_id head;
+    view *nearer = NULL;
+    int32_t code = git_store_head(self->store, &head, error);
+    if (code != QUIPU_OK || object_id_equal(&v->at, &head))
+        return code;
+    *again = true;
+    if (catalogue_is_nearer(self, v) && catalogue_load(self, v, &nearer) == QUIPU_OK)
+        return begin_anew(self, v, nearer, &head, error);
+    if (view_go_to(self, v, &head, NULL) != QUIPU_OK)
+        return begin_anew(self, v, NULL, &head, error);
+    *again = !catalogue_save(self, v, SAVE_EVERY) && catalogue_load(self, v, &nearer) == QUIPU_OK;
+    return *again ? begin_anew(self, v, nearer, &head, error) : QUIPU_OK;
+}
+
+static int32_t take_present(quipu_backend *self, view **out, quipu_error *error)
+{
+    for (;;) {
+        bool again = false;
+        int32_t code = hold_present(self, out, error);
+        if (code != QUIPU_OK)
+            return code;
+        pthread_mutex_lock(&(*out)->lock);
+        if (is_present(self, *out))
+            code = bring_up(self, *out, &again, error);
+        else
+            again = true; /* while we waited */
+        pthread_mutex_unlock(&(*out)->lock);
+        if (code == QUIPU_OK && !again)
+            return QUIPU_OK;
+        view_give(*out);
+        *out = NULL;
+        if (code != QUIPU_OK)
+            return code;
+    }
+}
+
 void view_save(quipu_backend *self)
 {
-    quipu_error error = { .struct_size = sizeof error };
-    object_id at;
-    if (!self->present || !self->catalogue)
+    view *v = self->present, *other = NULL;
+    uint64_t worth = catalogue_is_there(self) ? WORTH_SAVING : 1;
+    if (!v || catalogue_save(self, v, worth) || catalogue_is_nearer(self, v) ||
+        catalogue_load(self, v, &other) != QUIPU_OK)
         return;
-    view_commit(self->present, &at);
-    if (catalogue_save(self, self->present, &at, &error) != QUIPU_OK)
-        log_line(self->host, QUIPU_LOG_WARNING, "the catalogue was not saved: %s", error.message);
+    if (view_go_to(self, other, &v->at, NULL) == QUIPU_OK)
+        catalogue_save(self, other, WORTH_SAVING);
+    view_give(other);
 }
 
 void view_forget(quipu_backend *self)
 {
     pthread_mutex_lock(&self->views);
-    view *old = self->present;
+    view_give(self->present);
     self->present = NULL;
+    for (size_t i = 0; i < PAST_VIEWS; i++) { /* they share its files */
+        view_give(self->past[i]);
+        self->past[i] = NULL;
+    }
     pthread_mutex_unlock(&self->views);
-    view_give(old);
+}
+
+void view_distrust(quipu_backend *self)
+{
+    log_line(self->host, QUIPU_LOG_WARNING, "the catalogue is damaged and is built again");
+    catalogue_drop(self);
+    view_forget(self);
 }
 
 /* ---- the past ---- */
@@ -361,6 +305,24 @@ int32_t view_resolve(quipu_backend *self, quipu_str spec, object_id *out, quipu_
     return git_store_resolve(self->store, spec, out, error);
 }
 
+/* From the present view, which has most of its records; from the tree alone where that fails. */
+static int32_t make_past(quipu_backend *self, const object_id *at, view **out, quipu_error *error)
+{
+    view *present;
+    if (take_present(self, &present, NULL) != QUIPU_OK)
+        return view_fresh(self, at, out, error);
+    pthread_mutex_lock(&present->lock);
+    int32_t code = view_fork(self, present, out, NULL);
+    pthread_mutex_unlock(&present->lock);
+    view_give(present);
+    if (code == QUIPU_OK)
+        code = view_go_to(self, *out, at, NULL);
+    if (code == QUIPU_OK)
+        return QUIPU_OK;
+    view_give(*out);
+    return view_fresh(self, at, out, error);
+}
+
 static int32_t take_past(quipu_backend *self, quipu_str as_of, view **out, quipu_error *error)
 {
     object_id at;
@@ -374,7 +336,7 @@ static int32_t take_past(quipu_backend *self, quipu_str as_of, view **out, quipu
     pthread_mutex_unlock(&self->views);
     if (*out)
         return QUIPU_OK;
-    code = view_fresh(self, &at, out, error);
+    code = make_past(self, &at, out, error);
     if (code != QUIPU_OK)
         return code;
     pthread_mutex_lock(&self->views);
@@ -390,23 +352,4 @@ int32_t view_take(quipu_backend *self, quipu_str as_of, view **out, quipu_error 
 {
     *out = NULL;
     return as_of.ptr ? take_past(self, as_of, out, error) : take_present(self, out, error);
-}
-
-int32_t view_record_at(quipu_backend *self, const object_id *commit_id, quipu_str id, record **out, bool *aside,
-                       quipu_error *error)
-{
-    object_id tree, blob;
-    buffer path = { 0 };
-    *out = NULL;
-    record_path(id, &path);
-    int32_t code = path.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read a record")
-                               : tree_of(self, commit_id, &tree, error);
-    if (code == QUIPU_OK)
-        code = tree_find(git_store_objects(self->store), &tree, path.bytes, &blob, error);
-    if (code == QUIPU_OK && !object_id_is_none(&blob))
-        code = read_file(self, &blob, path.bytes, out, error);
-    if (aside)
-        *aside = code == QUIPU_OK && !*out && !object_id_is_none(&blob);
-    buffer_free(&path);
-    return code;
 }

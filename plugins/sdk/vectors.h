@@ -44,6 +44,9 @@ const float *vectors_row(const vectors *v, uint32_t row); /* until the next chan
 /* The cosine of the question (of unit length) with each row, into `out`. Asks `call` between blocks of rows. */
 int32_t vectors_score(const vectors *v, const float *question, float *out, const quipu_call *call, quipu_error *error);
 
+/* The cosine of the question with one row. */
+float vectors_cosine(const vectors *v, uint32_t row, const float *question);
+
 typedef struct vectors_match {
     float score;
     uint32_t row;

@@ -31,7 +31,7 @@ static int set_up(void **state)
     place *p = calloc(1, sizeof *p);
     snprintf(p->root, sizeof p->root, "/tmp/quipu-derived-XXXXXX");
     assert_non_null(mkdtemp(p->root));
-    assert_int_equal(derived_open(p->root, "ix", 3, &p->d, NULL), QUIPU_OK);
+    assert_int_equal(derived_open(p->root, "ix", 3, false, &p->d, NULL), QUIPU_OK);
     *state = p;
     return 0;
 }
@@ -127,7 +127,7 @@ static void commits_are_seen_whole_and_in_order(void **state)
     assert_int_equal(commit(p->d, "three", "c3"), QUIPU_OK);
     expect_state(p->d, "c3: one  three", false);
     derived *other = NULL;
-    assert_int_equal(derived_open(p->root, "ix", 3, &other, NULL), QUIPU_OK);
+    assert_int_equal(derived_open(p->root, "ix", 3, false, &other, NULL), QUIPU_OK);
     expect_state(other, "c3: one  three", false);
     derived_close(other);
     assert_int_equal(commit(p->d, NULL, ""), QUIPU_OK); /* an empty position is one */
@@ -178,7 +178,7 @@ static void second_writer_is_sent_away(void **state)
     place *p = *state;
     derived *other = NULL;
     derived_writer *w = NULL;
-    assert_int_equal(derived_open(p->root, "ix", 3, &other, NULL), QUIPU_OK);
+    assert_int_equal(derived_open(p->root, "ix", 3, false, &other, NULL), QUIPU_OK);
     assert_int_equal(derived_begin(p->d, &w, NULL), QUIPU_OK);
     assert_int_equal(commit(other, "x", "x"), QUIPU_E_BUSY);
     assert_int_equal(commit(p->d, "x", "x"), QUIPU_E_BUSY);
@@ -252,7 +252,7 @@ static void another_format_counts_as_absence(void **state)
     place *p = *state;
     derived *other = NULL;
     assert_int_equal(commit(p->d, "one", "c1"), QUIPU_OK);
-    assert_int_equal(derived_open(p->root, "ix", 4, &other, NULL), QUIPU_OK);
+    assert_int_equal(derived_open(p->root, "ix", 4, false, &other, NULL), QUIPU_OK);
     expect_state(other, "", false);
     derived_close(other);
     derived_close(NULL);
@@ -347,18 +347,12 @@ static void bad_position_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(nothing_is_there_at_first),
-        TEST(commits_are_seen_whole_and_in_order),
-        TEST(snapshot_outlives_what_it_shows),
-        TEST(single_segments_are_left_out),
-        TEST(second_writer_is_sent_away),
-        TEST(aborted_change_leaves_nothing),
-        TEST(flipped_bit_counts_as_absence),
-        TEST(cut_or_missing_file_counts_as_absence),
-        TEST(another_format_counts_as_absence),
-        TEST(leftovers_of_a_crash_are_swept),
-        TEST(failed_change_leaves_the_old_state),
-        TEST(bad_position_is_refused),
+        TEST(nothing_is_there_at_first),          TEST(commits_are_seen_whole_and_in_order),
+        TEST(snapshot_outlives_what_it_shows),    TEST(single_segments_are_left_out),
+        TEST(second_writer_is_sent_away),         TEST(aborted_change_leaves_nothing),
+        TEST(flipped_bit_counts_as_absence),      TEST(cut_or_missing_file_counts_as_absence),
+        TEST(another_format_counts_as_absence),   TEST(leftovers_of_a_crash_are_swept),
+        TEST(failed_change_leaves_the_old_state), TEST(bad_position_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -487,12 +487,18 @@ static void explanation_adds_up(void **state)
 {
     record_index *ix = *state;
     answer a = { .count = 0 };
-    double whole, fox, jump;
+    double whole, sum = 0, value;
     put(ix, "a", "foxes jumping");
     put(ix, "b", "nothing");
     assert_int_equal(ask(ix, "the fox jumps high", QUIPU_SEARCH_LEXICAL, 1, NULL, &a, NULL), QUIPU_OK);
-    assert_int_equal(sscanf(a.components, "bm25=%lf;bm25:fox=%lf;bm25:jump=%lf;", &whole, &fox, &jump), 3);
-    assert_true(fabs(whole - fox - jump) < 0.002 && fabs(whole - a.last_score) < 0.002);
+    assert_int_equal(sscanf(a.components, "bm25=%lf;", &whole), 1);
+    assert_non_null(strstr(a.components, "bm25:fox="));
+    assert_non_null(strstr(a.components, "bm25:jump="));
+    for (const char *at = strchr(a.components, ';') + 1; *at; at = strchr(at, ';') + 1) {
+        assert_int_equal(sscanf(strchr(at, '='), "=%lf;", &value), 1);
+        sum += value;
+    }
+    assert_true(fabs(whole - sum) < 0.004 && fabs(whole - a.last_score) < 0.002);
 }
 
 /* ---- vectors ---- */

@@ -7,6 +7,7 @@
 #include <sdk/filter.h>
 
 #include <sdk/json.h>
+#include "filter_node.h"
 #include "json_find.h"
 #include "record_fields.h"
 
@@ -249,7 +250,7 @@ static int32_t match_operand(const quipu_filter_node *n, const operand *o)
     }
 }
 
-static int32_t match_leaf(const quipu_filter_node *n, const quipu_record *r)
+int32_t filter_match_node(const quipu_filter_node *n, const quipu_record *r)
 {
     const record_field *f = record_field_find(n->field.ptr, (size_t)n->field.len);
     operand o = f ? operand_of_field(r, f) : operand_of_json(json_find(r->json, n->field));
@@ -271,7 +272,7 @@ static int32_t match_node(const quipu_array *nodes, uint64_t i, const quipu_reco
 {
     const quipu_filter_node *n = QUIPU_AT(quipu_filter_node, nodes, i);
     if (n->op != QUIPU_OP_AND && n->op != QUIPU_OP_OR && n->op != QUIPU_OP_NOT)
-        return match_leaf(n, r);
+        return filter_match_node(n, r);
     int32_t stop = n->op != QUIPU_OP_AND;
     uint64_t child = i + 1;
     for (uint64_t left = n->children; left > 0; left--) {

@@ -85,7 +85,7 @@ static bool take_value(quipu_str *s, quipu_str *value)
     return true;
 }
 
-static bool next_member(quipu_str *s, quipu_str *key, quipu_str *value)
+bool json_next_member(quipu_str *s, quipu_str *key, quipu_str *value)
 {
     skip_blanks(s);
     size_t len = s->len && *s->ptr == '"' ? string_len(s->ptr, (size_t)s->len) : 0;
@@ -124,7 +124,7 @@ quipu_str json_find(quipu_str object, quipu_str path)
     if (!object.len || *object.ptr != '{' || !path.len)
         return found;
     advance(&object, 1);
-    while (next_member(&object, &key, &value)) {
+    while (json_next_member(&object, &key, &value)) {
         size_t matched = key_matches(key, path);
         if (matched == path.len)
             return value;

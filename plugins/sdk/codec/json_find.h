@@ -15,6 +15,8 @@ quipu_str json_find(quipu_str object, quipu_str path);
  * at the end. */
 quipu_str json_elements(quipu_str list);
 bool json_next_element(quipu_str *rest, quipu_str *value);
+/* The same for an object: json_elements(object), then one member a call; `key` with its quotes. */
+bool json_next_member(quipu_str *rest, quipu_str *key, quipu_str *value);
 
 /* Appends what a string's text (with its quotes) stands for. */
 void json_unquote(quipu_str quoted, buffer *out);

@@ -27,7 +27,18 @@ char *derived_path(const derived *d, const char *file)
     return path.bytes;
 }
 
-int32_t derived_open(const char *path, const char *name, uint32_t format, derived **out, quipu_error *error)
+/* Uses the folder, or makes it with the one that it is in. */
+static int32_t have_folder(const char *path, const char *folder, bool read_only, quipu_error *error)
+{
+    struct stat is;
+    if (read_only)
+        return stat(folder, &is) == 0 ? QUIPU_OK : fail_errno(error, errno, "there is no index in %s", folder);
+    int32_t rc = os_make_folder(path, error);
+    return rc == QUIPU_OK ? os_make_folder(folder, error) : rc;
+}
+
+int32_t derived_open(const char *path, const char *name, uint32_t format, bool read_only, derived **out,
+                     quipu_error *error)
 {
     *out = NULL;
     derived *d = calloc(1, sizeof *d);
@@ -39,9 +50,7 @@ int32_t derived_open(const char *path, const char *name, uint32_t format, derive
     buffer_append_text(&folder, name);
     d->folder = folder.bytes;
     d->format = format;
-    int32_t rc = folder.failed ? no_memory(error) : os_make_folder(path, error);
-    if (rc == QUIPU_OK)
-        rc = os_make_folder(d->folder, error);
+    int32_t rc = folder.failed ? no_memory(error) : have_folder(path, d->folder, read_only, error);
     if (rc == QUIPU_OK && pthread_mutex_init(&d->lock, NULL) != 0)
         rc = no_memory(error);
     if (rc != QUIPU_OK) {
@@ -62,11 +71,37 @@ static void map_free(derived_map *m)
     free(m);
 }
 
-/* Maps a segment and compares it with what the manifest says. QUIPU_E_CORRUPT where it is not that, NOT_FOUND where it is gone. */
-static int32_t map_segment(const derived *d, const derived_entry *e, derived_map **out, quipu_error *error)
+/* Reads what the checksum is of, not through the mapping: pages that nobody asks for stay out of this process. False where it is not
+ * right. */
+static bool sum_is_right(int fd, const derived_entry *e)
+{
+    size_t room = (size_t)1 << 20;
+    uint8_t its[QUICK_SUM_LEN];
+    quick_sum sum;
+    char *chunk = malloc(room);
+    quick_sum_begin(&sum);
+    uint64_t at = 0;
+    while (chunk && at < e->checked) {
+        size_t wanted = e->checked - at < room ? (size_t)(e->checked - at) : room, got = 0;
+        while (got < wanted) {
+            ssize_t n = os->pread(fd, chunk + got, wanted - got, (off_t)(at + got));
+            if (n <= 0 && !(n < 0 && errno == EINTR))
+                break;
+            got += n > 0 ? (size_t)n : 0;
+        }
+        if (got < wanted)
+            break;
+        quick_sum_add(&sum, chunk, got);
+        at += got;
+    }
+    free(chunk);
+    quick_sum_end(&sum, its);
+    return chunk && at == e->checked && memcmp(its, e->sum, sizeof its) == 0;
+}
+
+int32_t derived_map_segment(const derived *d, const derived_entry *e, derived_map **out, quipu_error *error)
 {
     struct stat is;
-    uint8_t sum[20];
     char *path = derived_path(d, e->name);
     derived_map *m = calloc(1, sizeof *m);
     int fd = path && m ? os->open(path, O_RDONLY, 0) : -1;
@@ -82,16 +117,17 @@ static int32_t map_segment(const derived *d, const derived_entry *e, derived_map
             rc = fail_errno(error, errno, "cannot map the index's file %s", path);
         }
     }
-    if (fd >= 0)
-        os->close(fd);
     if (rc == QUIPU_OK) {
+        atomic_init(&m->users, 1);
         m->len = (size_t)e->len;
+        m->checked = e->checked;
         memcpy(m->name, e->name, sizeof m->name);
         memcpy(m->sum, e->sum, sizeof m->sum);
-        hash_sha1(m->bytes ? m->bytes : "", m->len, sum);
-        if (memcmp(sum, e->sum, sizeof sum) != 0)
+        if (!sum_is_right(fd, e))
             rc = fail(error, QUIPU_E_CORRUPT, NULL, "the index's file %s does not have its checksum", path);
     }
+    if (fd >= 0)
+        os->close(fd);
     free(path);
     if (rc != QUIPU_OK) {
         map_free(m);
@@ -108,7 +144,8 @@ static derived_map *known_map(derived *d, const derived_entry *e)
     pthread_mutex_lock(&d->lock);
     for (size_t i = 0; d->newest && i < d->newest->count && !found; i++) {
         derived_map *m = d->newest->maps[i];
-        if (strcmp(m->name, e->name) == 0 && memcmp(m->sum, e->sum, sizeof m->sum) == 0 && m->len == e->len) {
+        if (strcmp(m->name, e->name) == 0 && memcmp(m->sum, e->sum, sizeof m->sum) == 0 && m->len == e->len &&
+            m->checked == e->checked) {
             atomic_fetch_add(&m->users, 1);
             found = m;
         }
@@ -123,10 +160,8 @@ void derived_snapshot_free(derived_snapshot *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < s->count; i++) {
-        if (atomic_fetch_sub(&s->maps[i]->users, 1) == 1)
-            map_free(s->maps[i]);
-    }
+    for (size_t i = 0; i < s->count; i++)
+        derived_segment_release(s->maps[i]);
     free(s->maps);
     free(s);
 }
@@ -150,8 +185,8 @@ static int32_t snapshot_of(derived *d, const derived_manifest *m, derived_snapsh
     int32_t rc = snapshot_new(m->count, &s, error);
     for (size_t i = 0; rc == QUIPU_OK && i < m->count; i++) {
         derived_map *map = known_map(d, &m->entries[i]);
-        if (!map && (rc = map_segment(d, &m->entries[i], &map, error)) == QUIPU_OK)
-            atomic_store(&map->users, 1);
+        if (!map)
+            rc = derived_map_segment(d, &m->entries[i], &map, error);
         if (rc == QUIPU_OK)
             s->maps[s->count++] = map;
     }
@@ -232,6 +267,23 @@ int32_t derived_read(derived *d, derived_snapshot **out, bool *damaged, quipu_er
     return QUIPU_OK;
 }
 
+size_t derived_peek(derived *d, char out[DERIVED_POSITION_MAX])
+{
+    buffer text = { 0 };
+    derived_manifest m = { 0 };
+    size_t len = 0;
+    char *path = derived_path(d, "manifest");
+    if (path && os_read_file(path, DERIVED_MANIFEST_MAX, &text, NULL) == QUIPU_OK &&
+        derived_manifest_parse(str_make(text.bytes ? text.bytes : "", text.len), d->format, &m) == 1) {
+        len = m.position_len;
+        memcpy(out, m.position, len);
+    }
+    free(m.entries);
+    free(path);
+    buffer_free(&text);
+    return len;
+}
+
 quipu_str derived_position(const derived_snapshot *s)
 {
     return s->present ? (quipu_str){ s->position, s->position_len } : (quipu_str){ NULL, 0 };
@@ -246,6 +298,24 @@ quipu_str derived_segment(const derived_snapshot *s, uint64_t i)
 {
     const derived_map *m = s->maps[i];
     return (quipu_str){ m->bytes ? m->bytes : "", m->len };
+}
+
+const char *derived_segment_name(const derived_snapshot *s, uint64_t i)
+{
+    return s->maps[i]->name;
+}
+
+void *derived_segment_hold(const derived_snapshot *s, uint64_t i)
+{
+    atomic_fetch_add(&s->maps[i]->users, 1);
+    return s->maps[i];
+}
+
+void derived_segment_release(void *held)
+{
+    derived_map *m = held;
+    if (atomic_fetch_sub(&m->users, 1) == 1)
+        map_free(m);
 }
 
 void derived_close(derived *d)

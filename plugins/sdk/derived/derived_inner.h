@@ -6,19 +6,20 @@
 
 #include <base/buffer.h>
 #include <base/fail.h>
+#include <base/hash.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 #define DERIVED_SEGMENTS_MAX 4096u
 #define DERIVED_MANIFEST_MAX ((size_t)1 << 20)
-#define DERIVED_NAME_LEN 24u /* "segment-" and 16 hexadecimal digits */
 
 /* A mapped segment; counted: snapshots share what did not change between them. */
 typedef struct derived_map {
     char name[DERIVED_NAME_LEN + 1];
-    uint8_t sum[20]; /* SHA-1 of the bytes */
-    void *bytes;     /* NULL for an empty segment */
+    uint8_t sum[QUICK_SUM_LEN];
+    void *bytes; /* NULL for an empty segment */
     size_t len;
+    uint64_t checked; /* of the bytes, from the first on: what `sum` is of */
     atomic_uint users;
 } derived_map;
 
@@ -40,8 +41,9 @@ struct derived {
 /* What a manifest says of one segment. */
 typedef struct derived_entry {
     char name[DERIVED_NAME_LEN + 1];
-    uint8_t sum[20];
+    uint8_t sum[QUICK_SUM_LEN];
     uint64_t len;
+    uint64_t checked;
 } derived_entry;
 
 typedef struct derived_manifest {
@@ -51,6 +53,9 @@ typedef struct derived_manifest {
     size_t count;
 } derived_manifest;
 
+/* Maps a segment, with one user, and compares it with what the manifest says. QUIPU_E_CORRUPT where it is not that, NOT_FOUND where it is
+ * gone. */
+int32_t derived_map_segment(const derived *d, const derived_entry *e, derived_map **out, quipu_error *error);
 /* A path in the folder, for the caller to free; NULL without memory. */
 char *derived_path(const derived *d, const char *file);
 void derived_manifest_print(const derived_manifest *m, uint32_t format, buffer *out);

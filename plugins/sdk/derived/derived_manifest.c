@@ -1,9 +1,9 @@
 /*
  * derived_manifest.c - the text of a manifest:
  *
- *   quipu-derived 1 <format>
+ *   quipu-derived 2 <format>
  *   position <hex>
- *   segment <name> <length> <sha-1>      one a segment, oldest first
+ *   segment <name> <length> <length that is checked> <checksum>      one a segment, oldest first
  *   sum <sha-1 of all lines before>
  */
 #include "derived_inner.h"
@@ -26,11 +26,12 @@ static void print_hex(buffer *out, const void *bytes, size_t len)
 void derived_manifest_print(const derived_manifest *m, uint32_t format, buffer *out)
 {
     uint8_t sum[20];
-    buffer_printf(out, "quipu-derived 1 %" PRIu32 "\nposition ", format);
+    buffer_printf(out, "quipu-derived 2 %" PRIu32 "\nposition ", format);
     print_hex(out, m->position, m->position_len);
     buffer_append_char(out, '\n');
     for (size_t i = 0; i < m->count; i++) {
-        buffer_printf(out, "segment %s %" PRIu64 " ", m->entries[i].name, m->entries[i].len);
+        buffer_printf(out, "segment %s %" PRIu64 " %" PRIu64 " ", m->entries[i].name, m->entries[i].len,
+                      m->entries[i].checked);
         print_hex(out, m->entries[i].sum, sizeof m->entries[i].sum);
         buffer_append_char(out, '\n');
     }
@@ -87,8 +88,9 @@ static bool read_entry(quipu_str line, derived_entry *out)
         return false;
     line.ptr += DERIVED_NAME_LEN;
     line.len -= DERIVED_NAME_LEN;
-    return skip(&line, " ") && read_number(&line, &out->len) && skip(&line, " ") && line.len == 40 &&
-           hex_decode(line.ptr, 20, out->sum) == 0;
+    return skip(&line, " ") && read_number(&line, &out->len) && skip(&line, " ") && read_number(&line, &out->checked) &&
+           out->checked <= out->len && skip(&line, " ") && line.len == 2 * sizeof out->sum &&
+           hex_decode(line.ptr, sizeof out->sum, out->sum) == 0;
 }
 
 static bool sum_is_good(quipu_str text)
@@ -112,7 +114,7 @@ int derived_manifest_parse(quipu_str text, uint32_t format, derived_manifest *m)
     text.len -= SUM_LINE;
     if (!next_line(&text, &line) || !skip(&line, "quipu-derived ") || !read_number(&line, &its))
         return -1;
-    if (its != 1)
+    if (its != 2)
         return 0; /* another layout of manifests */
     if (!skip(&line, " ") || !read_number(&line, &its) || line.len != 0)
         return -1;

@@ -73,6 +73,7 @@ int32_t derived_begin(derived *d, derived_writer **out, quipu_error *error)
         memcpy(e->name, m->name, sizeof e->name);
         memcpy(e->sum, m->sum, sizeof e->sum);
         e->len = m->len;
+        e->checked = m->checked;
     }
     w->kept = w->next.count;
     *out = w;
@@ -105,19 +106,6 @@ void derived_drop_all(derived_writer *w)
     w->next.count = w->kept = 0;
 }
 
-void derived_drop(derived_writer *w, uint64_t i)
-{
-    derived_entry *entries = w->next.entries;
-    for (size_t n = 0; n < w->kept; n++) {
-        if (strcmp(entries[n].name, w->base->maps[i]->name) != 0)
-            continue;
-        memmove(entries + n, entries + n + 1, (w->next.count - n - 1) * sizeof *entries);
-        w->kept--;
-        w->next.count--;
-        return;
-    }
-}
-
 static int32_t write_segment(const derived *d, const char *name, const void *bytes, size_t len, quipu_error *error)
 {
     char *path = derived_path(d, name);
@@ -139,22 +127,76 @@ static int32_t write_segment(const derived *d, const char *name, const void *byt
     return rc;
 }
 
+static size_t place_of(const derived_writer *w, const char *name)
+{
+    size_t i = 0;
+    while (i < w->next.count && strcmp(w->next.entries[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+bool derived_has_segment(const derived_writer *w, const char *name)
+{
+    return place_of(w, name) < w->next.count;
+}
+
+void derived_drop_segment(derived_writer *w, const char *name)
+{
+    size_t i = place_of(w, name);
+    if (i == w->next.count)
+        return;
+    if (i < w->kept)
+        w->kept--;
+    else
+        unlink_segment(w->owner, name);
+    memmove(&w->next.entries[i], &w->next.entries[i + 1], (--w->next.count - i) * sizeof w->next.entries[0]);
+}
+
+void derived_drop(derived_writer *w, uint64_t i)
+{
+    derived_drop_segment(w, w->base->maps[i]->name);
+}
+
+int32_t derived_hold_new(derived_writer *w, const char *name, void **held, quipu_str *bytes, quipu_error *error)
+{
+    derived_map *map = NULL;
+    size_t i = place_of(w, name);
+    int32_t rc = i < w->next.count ? derived_map_segment(w->owner, &w->next.entries[i], &map, error)
+                                   : fail(error, QUIPU_E_NOT_FOUND, NULL, "there is no segment %s", name);
+    *held = map;
+    if (rc == QUIPU_OK)
+        *bytes = (quipu_str){ map->bytes ? map->bytes : "", map->len };
+    return rc;
+}
+
 int32_t derived_add_segment(derived_writer *w, const void *bytes, size_t len, quipu_error *error)
 {
+    return derived_add_checked(w, bytes, len, len, NULL, error);
+}
+
+int32_t derived_add_checked(derived_writer *w, const void *bytes, size_t len, size_t checked,
+                            char name[DERIVED_NAME_LEN + 1], quipu_error *error)
+{
     uint8_t random[8];
+    quick_sum sum;
     if (w->next.count == DERIVED_SEGMENTS_MAX)
         return fail(error, QUIPU_E_TOO_LARGE, NULL, "an index has at most %u segments; merge them first",
                     DERIVED_SEGMENTS_MAX);
     if (getentropy(random, sizeof random) != 0)
         return fail_errno(error, errno, "there are no random bytes to name a file with");
     derived_entry *e = &w->next.entries[w->next.count];
-    *e = (derived_entry){ .len = len };
+    *e = (derived_entry){ .len = len, .checked = checked };
     memcpy(e->name, "segment-", 8); /* random: a name is never used a second time */
     hex_encode(random, sizeof random, e->name + 8);
     int32_t rc = write_segment(w->owner, e->name, bytes, len, error);
     if (rc != QUIPU_OK)
         return rc;
-    hash_sha1(len ? bytes : "", len, e->sum);
+    quick_sum_begin(&sum);
+    if (checked)
+        quick_sum_add(&sum, bytes, checked);
+    quick_sum_end(&sum, e->sum);
+    if (name)
+        memcpy(name, e->name, sizeof e->name);
     w->next.count++;
     return QUIPU_OK;
 }

@@ -1,87 +1,115 @@
-/* record_index.c - see record_index.h: what is kept, and finding by id. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* writer-preferring locks */
-#endif
+/* record_index.c - see record_index.h: changes, snapshots, and finding by id. */
 #include "record_index_inner.h"
 
 #include <sdk/abi_check.h>
 #include <sdk/filter.h>
 #include <sdk/query.h>
 
+#include <base/hash.h>
 #include <stdlib.h>
 #include <time.h>
 
-static quipu_str id_of(const void *owner, uint32_t number)
+static int32_t no_memory(quipu_error *error)
+{
+    return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for an index");
+}
+
+static quipu_str pending_id(const void *owner, uint32_t number)
 {
     const record_index *ix = owner;
-    return record_view(ix->slots[number].record)->id;
+    return record_view(ix->pending[number])->id;
 }
 
-/* Writers first: a flood of searches must not keep a change waiting for ever. */
-static int init_lock(pthread_rwlock_t *lock)
-{
-#ifdef __GLIBC__
-    pthread_rwlockattr_t attributes;
-    pthread_rwlockattr_init(&attributes);
-    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    int rc = pthread_rwlock_init(lock, &attributes);
-    pthread_rwlockattr_destroy(&attributes);
-    return rc;
-#else
-    return pthread_rwlock_init(lock, NULL);
-#endif
-}
+/* ---- life ---- */
 
-int32_t record_index_create(const quipu_host *host, record_index **out, quipu_error *error)
+static int32_t create_with(const quipu_host *host, embeddings *vectors, record_index **out, quipu_error *error)
 {
     *out = NULL;
     record_index *ix = calloc(1, sizeof *ix);
     if (!ix)
         goto err0;
     ix->host = host;
-    ix->free_head = NO_SLOT;
-    ix->by_time.by_time = true;
-    str_table_init(&ix->by_id, id_of, ix);
-    if (init_lock(&ix->lock) != 0)
+    ix->vectors = vectors;
+    atomic_init(&ix->stale, true); /* there is no snapshot yet */
+    str_table_init(&ix->pending_by_id, pending_id, ix);
+    if (pthread_mutex_init(&ix->write, NULL) != 0)
         goto err1;
-    if (pthread_mutex_init(&ix->build, NULL) != 0)
+    if (pthread_mutex_init(&ix->lock, NULL) != 0)
         goto err2;
-    if (pthread_mutex_init(&ix->turn_lock, NULL) != 0)
-        goto err3;
-    if (pthread_cond_init(&ix->turn_free, NULL) != 0)
-        goto err4;
     *out = ix;
     return QUIPU_OK;
-err4:
-    pthread_mutex_destroy(&ix->turn_lock);
-err3:
-    pthread_mutex_destroy(&ix->build);
 err2:
-    pthread_rwlock_destroy(&ix->lock);
+    pthread_mutex_destroy(&ix->write);
 err1:
     free(ix);
 err0:
-    return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for an index");
+    embeddings_free(vectors);
+    return no_memory(error);
+}
+
+int32_t record_index_create(const quipu_host *host, record_index **out, quipu_error *error)
+{
+    embeddings *vectors;
+    *out = NULL;
+    int32_t code = embeddings_create(&vectors, error);
+    return code == QUIPU_OK ? create_with(host, vectors, out, error) : code;
+}
+
+int32_t record_index_create_beside(record_index *ix, record_index **out, quipu_error *error)
+{
+    return create_with(ix->host, embeddings_share(ix->vectors), out, error);
+}
+
+int32_t record_index_fork(record_index *ix, record_index **out, quipu_error *error)
+{
+    index_snapshot *s;
+    int32_t code = index_snapshot_take(ix, &s, error);
+    if (code != QUIPU_OK)
+        return code;
+    code = create_with(ix->host, embeddings_share(ix->vectors), out, error);
+    for (size_t i = 0; i < s->count && code == QUIPU_OK; i++) {
+        code = index_add_part(*out, segment_share(s->parts[i].segment), bits_share(s->parts[i].alive), s->parts[i].file,
+                              error);
+        (*out)->count += bits_total(s->parts[i].alive);
+    }
+    index_snapshot_free(s);
+    if (code == QUIPU_OK) {
+        (*out)->keep_history = true; /* of a fork nothing is saved, so nothing is merged for its sake */
+        return QUIPU_OK;
+    }
+    record_index_free(*out);
+    *out = NULL;
+    return code;
+}
+
+static void forget_pending(record_index *ix)
+{
+    for (uint32_t i = 0; i < ix->pending_count; i++)
+        record_free(ix->pending[i]);
+    ix->pending_count = 0;
+    ix->pending_bytes = 0;
+    str_table_free(&ix->pending_by_id);
 }
 
 void record_index_free(record_index *ix)
 {
     if (!ix)
         return;
-    for (uint32_t i = 0; i < ix->slot_count; i++)
-        record_free(ix->slots[i].record);
-    free(ix->slots);
-    str_table_free(&ix->by_id);
-    order_free(&ix->by_name);
-    order_free(&ix->by_time);
-    lexical_free(ix->words);
-    passages_free(ix->vectors);
-    free(ix->missing);
-    pthread_cond_destroy(&ix->turn_free);
-    pthread_mutex_destroy(&ix->turn_lock);
-    pthread_mutex_destroy(&ix->build);
-    pthread_rwlock_destroy(&ix->lock);
+    forget_pending(ix);
+    free(ix->pending);
+    while (ix->part_count > 0)
+        index_drop_part(ix, ix->part_count - 1);
+    free(ix->parts);
+    index_snapshot_free(ix->current);
+    embeddings_free(ix->vectors);
+    pthread_mutex_destroy(&ix->lock);
+    pthread_mutex_destroy(&ix->write);
     free(ix);
+}
+
+void record_index_keep_history(record_index *ix)
+{
+    ix->keep_history = true;
 }
 
 /* ---- locks ---- */
@@ -92,39 +120,32 @@ static bool in_own_batch(record_index *ix)
     return atomic_load(&ix->in_batch) && pthread_equal(atomic_load(&ix->batch_owner), pthread_self());
 }
 
-bool index_read_lock(record_index *ix)
+bool index_write_lock(record_index *ix)
 {
     if (in_own_batch(ix))
         return false;
-    pthread_rwlock_rdlock(&ix->lock);
+    pthread_mutex_lock(&ix->write);
     return true;
 }
 
-static bool write_lock(record_index *ix)
-{
-    if (in_own_batch(ix))
-        return false;
-    pthread_rwlock_wrlock(&ix->lock);
-    return true;
-}
-
-void index_unlock(record_index *ix, bool locked)
+void index_write_unlock(record_index *ix, bool locked)
 {
     if (locked)
-        pthread_rwlock_unlock(&ix->lock);
+        pthread_mutex_unlock(&ix->write);
 }
 
 void record_index_begin(record_index *ix)
 {
-    pthread_rwlock_wrlock(&ix->lock);
+    pthread_mutex_lock(&ix->write);
     atomic_store(&ix->batch_owner, pthread_self());
     atomic_store(&ix->in_batch, true);
 }
 
 void record_index_end(record_index *ix)
 {
+    atomic_store(&ix->stale, true);
     atomic_store(&ix->in_batch, false);
-    pthread_rwlock_unlock(&ix->lock);
+    pthread_mutex_unlock(&ix->write);
 }
 
 /* ---- host services ---- */
@@ -149,110 +170,245 @@ void index_log(const record_index *ix, uint32_t level, const char *text)
         log->write(ix->host, level, &component, &message);
 }
 
+/* ---- snapshots ---- */
+
+void index_snapshot_free(index_snapshot *s)
+{
+    if (!s || atomic_fetch_sub_explicit(&s->users, 1, memory_order_acq_rel) > 1)
+        return;
+    for (size_t i = 0; i < s->count; i++) {
+        segment_free(s->parts[i].segment);
+        bits_free(s->parts[i].alive);
+    }
+    free(s);
+}
+
+/* Of the parts as they are. Under `write`, with nothing pending. */
+static index_snapshot *snapshot_of_parts(record_index *ix)
+{
+    index_snapshot *s = malloc(sizeof *s + ix->part_count * sizeof s->parts[0]);
+    if (!s)
+        return NULL;
+    atomic_init(&s->users, 1);
+    s->count = ix->part_count;
+    for (size_t i = 0; i < s->count; i++) {
+        s->parts[i] = ix->parts[i];
+        segment_share(s->parts[i].segment);
+        bits_share(s->parts[i].alive);
+    }
+    return s;
+}
+
+static int32_t flush_and_show(record_index *ix, index_snapshot **out, quipu_error *error)
+{
+    int32_t code = ix->failed ? no_memory(error) : index_flush(ix, error);
+    *out = code == QUIPU_OK ? snapshot_of_parts(ix) : NULL;
+    return code == QUIPU_OK && !*out ? no_memory(error) : code;
+}
+
+static int32_t publish(record_index *ix, quipu_error *error)
+{
+    index_snapshot *fresh = NULL, *old;
+    int32_t code = QUIPU_OK;
+    pthread_mutex_lock(&ix->write);
+    if (atomic_load(&ix->stale))
+        code = flush_and_show(ix, &fresh, error);
+    pthread_mutex_lock(&ix->lock);
+    old = fresh ? ix->current : NULL;
+    if (fresh)
+        ix->current = fresh;
+    pthread_mutex_unlock(&ix->lock);
+    if (fresh)
+        atomic_store(&ix->stale, false); /* after it is there: who reads this takes no older one */
+    pthread_mutex_unlock(&ix->write);
+    index_snapshot_free(old);
+    return code;
+}
+
+int32_t index_snapshot_take(record_index *ix, index_snapshot **out, quipu_error *error)
+{
+    *out = NULL;
+    if (in_own_batch(ix))
+        return flush_and_show(ix, out, error);
+    int32_t code = atomic_load(&ix->stale) ? publish(ix, error) : QUIPU_OK;
+    if (code != QUIPU_OK)
+        return code;
+    pthread_mutex_lock(&ix->lock);
+    *out = ix->current;
+    atomic_fetch_add_explicit(&(*out)->users, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&ix->lock);
+    return QUIPU_OK;
+}
+
 /* ---- changes ---- */
 
-static bool grow_slots(record_index *ix)
+static void changed(record_index *ix)
 {
-    if (ix->free_head != NO_SLOT || ix->slot_count < ix->slot_capacity)
-        return true;
-    if (ix->slot_capacity > NO_SLOT / 2)
+    ix->unsaved++;
+    if (!atomic_load(&ix->in_batch))
+        atomic_store(&ix->stale, true);
+}
+
+/* The living document of this id, over all parts. */
+static bool find_in_parts(const record_index *ix, quipu_str id, size_t *part, uint32_t *document)
+{
+    for (size_t i = ix->part_count; i > 0; i--) {
+        *document = segment_find(ix->parts[i - 1].segment, ix->parts[i - 1].alive, id);
+        *part = i - 1;
+        if (*document != BITS_NONE)
+            return true;
+    }
+    return false;
+}
+
+/* Ends the life of what has this id in a part; whether there was anything. */
+static bool end_life(record_index *ix, quipu_str id)
+{
+    size_t part;
+    uint32_t document;
+    if (!find_in_parts(ix, id, &part, &document))
         return false;
-    uint32_t capacity = ix->slot_capacity ? ix->slot_capacity * 2 : 64;
-    index_slot *slots = realloc(ix->slots, capacity * sizeof *slots);
-    if (!slots)
-        return false;
-    ix->slots = slots;
-    ix->slot_capacity = capacity;
+    if (bits_own(&ix->parts[part].alive))
+        bits_drop(ix->parts[part].alive, document);
+    else
+        ix->failed = true;
     return true;
 }
 
-static uint32_t take_slot(record_index *ix)
+static bool room_for_pending(record_index *ix)
 {
-    uint32_t n = ix->free_head;
-    if (n == NO_SLOT) {
-        n = ix->slot_count++;
-        ix->slots[n] = (index_slot){ .passage = PASSAGES_NONE, .next_free = NO_SLOT };
-    } else {
-        ix->free_head = ix->slots[n].next_free;
+    if (ix->pending_count == ix->pending_capacity) {
+        uint32_t capacity = ix->pending_capacity ? ix->pending_capacity * 2 : 64;
+        record **pending = realloc(ix->pending, capacity * sizeof(*pending));
+        if (!pending)
+            return false;
+        ix->pending = pending;
+        ix->pending_capacity = capacity;
     }
-    return n;
+    return str_table_reserve(&ix->pending_by_id);
 }
 
-/* Everything that finds a record learns of the slot's new one. */
-static void announce(record_index *ix, uint32_t n, const record *before)
+/* So that a bulk stays small in memory. */
+static bool pending_is_full(const record_index *ix)
 {
-    ix->slots[n].generation++;
-    order_put(ix, &ix->by_name, n);
-    order_put(ix, &ix->by_time, n);
-    index_words_put(ix, n);
-    index_vectors_put(ix, n, before);
+    return ix->pending_count >= 65536 || ix->pending_bytes >= (uint64_t)48 << 20;
 }
 
 int32_t record_index_put(record_index *ix, record *r, quipu_error *error)
 {
     quipu_str id = record_view(r)->id;
-    bool locked = write_lock(ix);
-    uint32_t n = str_table_find(&ix->by_id, id);
-    if (n == STR_TABLE_NONE && (!grow_slots(ix) || !str_table_reserve(&ix->by_id))) {
-        index_unlock(ix, locked);
-        return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for another record");
-    }
+    bool locked = index_write_lock(ix);
+    int32_t code = pending_is_full(ix) ? index_flush(ix, error) : QUIPU_OK;
+    uint32_t n = code == QUIPU_OK ? str_table_find(&ix->pending_by_id, id) : STR_TABLE_NONE;
     record *before = NULL;
-    if (n == STR_TABLE_NONE) {
-        n = take_slot(ix);
-        ix->slots[n].record = record_share(r);
-        str_table_add(&ix->by_id, id, n);
-        ix->count++;
-    } else {
-        index_words_drop(ix, n);
-        before = ix->slots[n].record;
-        ix->slots[n].record = record_share(r);
-        ix->by_name.removed = ix->by_time.removed = true;
+    if (code == QUIPU_OK && n == STR_TABLE_NONE && !room_for_pending(ix))
+        code = no_memory(error);
+    if (code == QUIPU_OK && n != STR_TABLE_NONE) {
+        before = ix->pending[n]; /* the table finds the number by the new one's id, which is equal */
+        ix->pending[n] = record_share(r);
+    } else if (code == QUIPU_OK) {
+        ix->count += !end_life(ix, id);
+        ix->pending[ix->pending_count] = record_share(r);
+        str_table_add(&ix->pending_by_id, id, ix->pending_count++);
     }
-    announce(ix, n, before);
-    index_unlock(ix, locked);
+    if (code == QUIPU_OK) {
+        ix->pending_bytes += record_view(r)->json.len;
+        changed(ix);
+    }
+    index_write_unlock(ix, locked);
     record_free(before);
-    return QUIPU_OK;
+    return code;
+}
+
+/* Takes a pending record out; the last one moves into its place. */
+static record *take_pending(record_index *ix, quipu_str id)
+{
+    uint32_t n = str_table_find(&ix->pending_by_id, id);
+    if (n == STR_TABLE_NONE)
+        return NULL;
+    record *r = ix->pending[n];
+    uint32_t last = ix->pending_count - 1;
+    str_table_remove(&ix->pending_by_id, id);
+    if (n != last) {
+        quipu_str moved = record_view(ix->pending[last])->id;
+        str_table_remove(&ix->pending_by_id, moved);
+        ix->pending[n] = ix->pending[last];
+        str_table_add(&ix->pending_by_id, moved, n); /* there is room: one was just taken out */
+    }
+    ix->pending_count = last;
+    return r;
 }
 
 void record_index_remove(record_index *ix, quipu_str id)
 {
-    bool locked = write_lock(ix);
-    uint32_t n = id.ptr ? str_table_find(&ix->by_id, id) : STR_TABLE_NONE;
-    record *before = NULL;
-    if (n != STR_TABLE_NONE) {
-        index_slot *slot = &ix->slots[n];
-        index_words_drop(ix, n);
-        index_vectors_drop(ix, n);
-        str_table_remove(&ix->by_id, id);
-        before = slot->record;
-        slot->record = NULL;
-        slot->generation++;
-        slot->next_free = ix->free_head;
-        ix->free_head = n;
-        ix->by_name.removed = ix->by_time.removed = true;
+    if (!id.ptr)
+        return;
+    bool locked = index_write_lock(ix);
+    record *pending = take_pending(ix, id);
+    if (pending || end_life(ix, id)) {
         ix->count--;
+        changed(ix);
     }
-    index_unlock(ix, locked);
-    record_free(before);
+    index_write_unlock(ix, locked);
+    record_free(pending);
+}
+
+bool record_index_revive(record_index *ix, quipu_str id, const uint8_t version[20])
+{
+    bool locked = index_write_lock(ix), found = false;
+    for (size_t i = ix->part_count; i > 0 && !found; i--) {
+        index_part *part = &ix->parts[i - 1];
+        uint32_t document = segment_find_version(part->segment, version);
+        if (document == BITS_NONE || !str_same(segment_id(part->segment, document), id))
+            continue;
+        record *pending = take_pending(ix, id);
+        bool before = pending || end_life(ix, id);
+        record_free(pending);
+        ix->count += !before;
+        if (bits_own(&part->alive))
+            bits_add(part->alive, document);
+        else
+            ix->failed = true;
+        changed(ix);
+        found = true;
+    }
+    index_write_unlock(ix, locked);
+    return found;
 }
 
 /* ---- finding by id ---- */
 
+int32_t record_index_look(record_index *ix, quipu_str id, record **out, quipu_error *error)
+{
+    int32_t code = QUIPU_OK;
+    size_t part;
+    uint32_t document;
+    *out = NULL;
+    if (!id.ptr)
+        return QUIPU_OK;
+    bool locked = index_write_lock(ix);
+    uint32_t n = str_table_find(&ix->pending_by_id, id);
+    if (ix->failed)
+        code = no_memory(error);
+    else if (n != STR_TABLE_NONE)
+        *out = record_share(ix->pending[n]);
+    else if (find_in_parts(ix, id, &part, &document))
+        code = segment_record(ix->parts[part].segment, document, out, error);
+    index_write_unlock(ix, locked);
+    return code;
+}
+
 record *record_index_find(record_index *ix, quipu_str id)
 {
-    bool locked = index_read_lock(ix);
-    uint32_t n = id.ptr ? str_table_find(&ix->by_id, id) : STR_TABLE_NONE;
-    record *r = n == STR_TABLE_NONE ? NULL : record_share(ix->slots[n].record);
-    index_unlock(ix, locked);
-    return r;
+    record *r;
+    return record_index_look(ix, id, &r, NULL) == QUIPU_OK ? r : NULL;
 }
 
 uint64_t record_index_count(record_index *ix)
 {
-    bool locked = index_read_lock(ix);
+    bool locked = index_write_lock(ix);
     uint64_t count = ix->count;
-    index_unlock(ix, locked);
+    index_write_unlock(ix, locked);
     return count;
 }
 
@@ -265,14 +421,16 @@ static int32_t refuse_as_of(quipu_str as_of, quipu_error *error)
 int32_t record_index_get(record_index *ix, const quipu_get *q, quipu_hit_fn visit, void *context,
                          const quipu_call *call, quipu_error *error)
 {
+    record *r = NULL;
     int32_t rc = query_check_get(q, error);
     if (rc == QUIPU_OK)
         rc = refuse_as_of(q->as_of, error);
     if (rc == QUIPU_OK)
         rc = abi_check_call(call, error);
+    if (rc == QUIPU_OK)
+        rc = record_index_look(ix, q->id, &r, error);
     if (rc != QUIPU_OK)
         return rc;
-    record *r = record_index_find(ix, q->id);
     int32_t match = r ? filter_match(q->filter, record_view(r), index_now(ix)) : 0;
     if (match == 1) {
         quipu_hit hit = { .struct_size = sizeof hit, .record = record_view(r) };

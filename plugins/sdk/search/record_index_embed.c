@@ -1,8 +1,7 @@
 /* record_index_embed.c - see record_index_inner.h: texts become vectors when a search first needs them. */
+#include "passages.h"
 #include "record_index_inner.h"
 
-#include <base/hash.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -10,84 +9,165 @@
 #define BATCH_MAX 512u
 #define BATCH_BYTES ((uint64_t)1 << 20) /* of text in one batch, unless a single text is longer */
 
-static bool has_text(const record *r)
+#define UNUSED_KEPT 4096u /* vectors of texts that no record has */
+
+/* The vectors of an index and of its forks. Lock order: the turn, then `lock`. */
+struct embeddings {
+    atomic_uint users;
+    pthread_rwlock_t lock; /* guards what follows */
+    passages *rows;        /* or NULL */
+    uint64_t generation;   /* of `rows`, unique in the process */
+
+    pthread_mutex_t turn_lock;
+    pthread_cond_t turn_free;
+    bool turn_taken;
+};
+
+/* Which row each document of a segment has: hangs on the segment. */
+typedef struct row_table {
+    _Atomic uint64_t generation; /* of the rows that are meant; changed with `lock` held for writing */
+    _Atomic uint32_t rows[];
+} row_table;
+
+/* ---- life ---- */
+
+int32_t embeddings_create(embeddings **out, quipu_error *error)
 {
-    return record_view(r)->text.len > 0;
+    embeddings *e = calloc(1, sizeof *e);
+    *out = NULL;
+    if (!e)
+        goto err0;
+    atomic_init(&e->users, 1);
+    if (pthread_rwlock_init(&e->lock, NULL) != 0)
+        goto err1;
+    if (pthread_mutex_init(&e->turn_lock, NULL) != 0)
+        goto err2;
+    if (pthread_cond_init(&e->turn_free, NULL) != 0)
+        goto err3;
+    *out = e;
+    return QUIPU_OK;
+err3:
+    pthread_mutex_destroy(&e->turn_lock);
+err2:
+    pthread_rwlock_destroy(&e->lock);
+err1:
+    free(e);
+err0:
+    return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for an index");
 }
 
-/* ---- following the writes; under the write lock ---- */
-
-static void note_missing(record_index *ix, uint32_t slot)
+embeddings *embeddings_share(embeddings *e)
 {
-    if (ix->missing_all)
+    atomic_fetch_add_explicit(&e->users, 1, memory_order_relaxed);
+    return e;
+}
+
+void embeddings_free(embeddings *e)
+{
+    if (!e || atomic_fetch_sub_explicit(&e->users, 1, memory_order_acq_rel) > 1)
         return;
-    if (ix->missing_count == ix->missing_capacity) {
-        size_t capacity = ix->missing_capacity ? ix->missing_capacity * 2 : 64;
-        uint32_t *missing =
-            capacity > 2 * (size_t)ix->slot_count + 128 ? NULL : realloc(ix->missing, capacity * sizeof *missing);
-        if (!missing) {
-            ix->missing_all = true;
-            ix->missing_count = 0;
-            return;
-        }
-        ix->missing = missing;
-        ix->missing_capacity = capacity;
+    passages_free(e->rows);
+    pthread_cond_destroy(&e->turn_free);
+    pthread_mutex_destroy(&e->turn_lock);
+    pthread_rwlock_destroy(&e->lock);
+    free(e);
+}
+
+/* ---- which row ---- */
+
+/* The table of a segment for the rows that there are now; NULL without memory. Its entries may be filled with the lock held for
+ * reading. `writing`: the lock is held for writing, so that a table of other rows can be begun anew. */
+static row_table *rows_of(const embeddings *e, segment *s, bool writing)
+{
+    row_table *t = segment_extra_get(s, SEGMENT_EXTRA_ROWS);
+    uint32_t documents = segment_documents(s);
+    if (!t) {
+        t = malloc(sizeof *t + documents * sizeof t->rows[0]);
+        if (!t)
+            return NULL;
+        atomic_init(&t->generation, e->generation);
+        for (uint32_t d = 0; d < documents; d++)
+            atomic_init(&t->rows[d], PASSAGES_NONE);
+        t = segment_extra_set(s, SEGMENT_EXTRA_ROWS, (segment_extra){ t, free });
     }
-    ix->missing[ix->missing_count++] = slot;
+    if (writing && atomic_load(&t->generation) != e->generation) {
+        for (uint32_t d = 0; d < documents; d++)
+            atomic_store_explicit(&t->rows[d], PASSAGES_NONE, memory_order_relaxed);
+        atomic_store(&t->generation, e->generation);
+    }
+    return t;
 }
 
-/* Gives the slot the passage of its text, if there is one. */
-static bool attach(record_index *ix, uint32_t slot, const uint8_t key[PASSAGES_KEY])
+/* The row of a document, or PASSAGES_NONE. With the lock held. */
+static uint32_t row_of(const embeddings *e, const segment *s, row_table *t, uint32_t document)
 {
-    uint32_t number = passages_find(ix->vectors, key);
-    if (number == PASSAGES_NONE)
-        return false;
-    passages_use(ix->vectors, number);
-    ix->slots[slot].passage = number;
-    return true;
+    bool ours = t && atomic_load_explicit(&t->generation, memory_order_relaxed) == e->generation;
+    uint32_t row = ours ? atomic_load_explicit(&t->rows[document], memory_order_relaxed) : PASSAGES_NONE;
+    if (row != PASSAGES_NONE || !segment_has_text(s, document))
+        return row;
+    row = passages_find(e->rows, segment_text_key(s, document));
+    if (ours && row != PASSAGES_NONE)
+        atomic_store_explicit(&t->rows[document], row, memory_order_relaxed);
+    return row;
 }
 
-void index_vectors_drop(record_index *ix, uint32_t slot)
+static uint64_t next_generation(void)
 {
-    if (ix->vectors)
-        passages_leave(ix->vectors, ix->slots[slot].passage);
-    ix->slots[slot].passage = PASSAGES_NONE;
+    static _Atomic uint64_t generations;
+    return atomic_fetch_add(&generations, 1) + 1;
 }
 
-void index_vectors_put(record_index *ix, uint32_t slot, const record *before)
-{
-    const record *r = ix->slots[slot].record;
-    uint8_t key[PASSAGES_KEY];
-    if (!ix->vectors)
-        return;
-    if (before && str_same(record_view(before)->text, record_view(r)->text) && ix->slots[slot].passage != PASSAGES_NONE)
-        return;
-    index_vectors_drop(ix, slot);
-    if (!has_text(r))
-        return;
-    hash_sha256(record_view(r)->text.ptr, (size_t)record_view(r)->text.len, key);
-    if (!attach(ix, slot, key))
-        note_missing(ix, slot);
-}
-
-/* Vectors of another model are worth nothing: begins with none. */
+/* Vectors of another model are worth nothing: begins with none. With the lock held for writing. */
 static int32_t begin_model(record_index *ix, const quipu_model *model, quipu_error *error)
 {
-    if (ix->vectors && passages_are_of(ix->vectors, model->id, model->dimension))
-        return QUIPU_OK;
+    embeddings *e = ix->vectors;
     passages *fresh = NULL;
+    if (e->rows && passages_are_of(e->rows, model->id, model->dimension))
+        return QUIPU_OK;
     int32_t rc = passages_create(model->id, model->dimension, &fresh, error);
     if (rc != QUIPU_OK)
         return rc;
-    char line[256];
-    snprintf(line, sizeof line, "similarity is computed by %s", vectors_blas_name());
-    index_log(ix, QUIPU_LOG_DEBUG, line);
-    passages_free(ix->vectors);
-    ix->vectors = fresh;
-    for (uint32_t n = 0; n < ix->slot_count; n++)
-        ix->slots[n].passage = PASSAGES_NONE;
-    ix->missing_all = true;
-    ix->missing_count = 0;
+    buffer line = { 0 };
+    buffer_printf(&line, "similarity is computed by %s", vectors_blas_name());
+    if (!line.failed)
+        index_log(ix, QUIPU_LOG_DEBUG, line.bytes);
+    buffer_free(&line);
+    passages_free(e->rows);
+    e->rows = fresh;
+    e->generation = next_generation();
+    return QUIPU_OK;
+}
+
+/* Texts that no living record has any more lose their vectors once they are most of all. With the lock held for writing. */
+static int32_t sweep(record_index *ix, const index_snapshot *s, const quipu_model *model, quipu_error *error)
+{
+    embeddings *e = ix->vectors;
+    const vectors *old = passages_vectors(e->rows);
+    passages *kept = NULL, *all = e->rows;
+    uint64_t living = 0;
+    uint32_t row;
+    for (size_t i = 0; i < s->count; i++)
+        living += bits_total(s->parts[i].alive);
+    if (vectors_count(old) <= UNUSED_KEPT + 2 * living)
+        return QUIPU_OK;
+    int32_t rc = passages_create(model->id, model->dimension, &kept, error);
+    for (size_t i = 0; i < s->count && rc == QUIPU_OK; i++) {
+        const index_part *part = &s->parts[i];
+        for (uint32_t d = bits_next(part->alive, 0); d != BITS_NONE && rc == QUIPU_OK;
+             d = bits_next(part->alive, d + 1)) {
+            const uint8_t *key = segment_text_key(part->segment, d);
+            uint32_t from = passages_find(all, key);
+            if (from != PASSAGES_NONE && passages_find(kept, key) == PASSAGES_NONE)
+                rc = passages_add(kept, key, vectors_row(old, from), &row, error);
+        }
+    }
+    if (rc != QUIPU_OK) {
+        passages_free(kept);
+        return rc;
+    }
+    passages_free(all);
+    e->rows = kept;
+    e->generation = next_generation();
     return QUIPU_OK;
 }
 
@@ -101,11 +181,16 @@ typedef struct batch {
     bool bad;       /* the embedder broke its promise */
     float *vectors;
     record *records[BATCH_MAX];
-    uint32_t slots[BATCH_MAX];
     quipu_str texts[BATCH_MAX];
     uint8_t keys[BATCH_MAX][PASSAGES_KEY];
     bool seen[BATCH_MAX];
 } batch;
+
+/* How far a snapshot has been looked through. */
+typedef struct progress {
+    size_t part;
+    uint32_t document;
+} progress;
 
 static bool in_batch(const batch *b, const uint8_t key[PASSAGES_KEY])
 {
@@ -115,62 +200,44 @@ static bool in_batch(const batch *b, const uint8_t key[PASSAGES_KEY])
     return false;
 }
 
-/* Puts the slot's text into the batch unless its vector is there already. False: its text is in the batch, come again. */
-static bool gather_slot(record_index *ix, uint32_t slot, batch *b)
+static int32_t add_to_batch(batch *b, const segment *s, uint32_t document, quipu_error *error)
 {
-    record *r = ix->slots[slot].record;
-    if (!r || ix->slots[slot].passage != PASSAGES_NONE || !has_text(r))
-        return true;
-    uint8_t *key = b->keys[b->count];
-    hash_sha256(record_view(r)->text.ptr, (size_t)record_view(r)->text.len, key);
-    if (attach(ix, slot, key))
-        return true;
+    const uint8_t *key = segment_text_key(s, document);
     if (in_batch(b, key))
-        return false;
-    b->records[b->count] = record_share(r);
-    b->slots[b->count] = slot;
-    b->texts[b->count] = record_view(r)->text;
-    b->bytes += record_view(r)->text.len;
+        return QUIPU_OK;
+    int32_t rc = segment_record(s, document, &b->records[b->count], error);
+    if (rc != QUIPU_OK)
+        return rc;
+    memcpy(b->keys[b->count], key, PASSAGES_KEY);
+    b->texts[b->count] = record_view(b->records[b->count])->text;
+    b->bytes += b->texts[b->count].len;
     b->count++;
-    return true;
-}
-
-/* Fills `missing` from all slots. */
-static int32_t list_missing(record_index *ix, quipu_error *error)
-{
-    size_t capacity = ix->slot_count ? ix->slot_count : 1;
-    uint32_t *missing = malloc(capacity * sizeof *missing);
-    if (!missing)
-        return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for vectors");
-    free(ix->missing);
-    ix->missing = missing;
-    ix->missing_capacity = capacity;
-    ix->missing_count = 0;
-    for (uint32_t n = ix->slot_count; n > 0; n--) /* taken from the end: lowest first */
-        if (ix->slots[n - 1].record && ix->slots[n - 1].passage == PASSAGES_NONE && has_text(ix->slots[n - 1].record))
-            missing[ix->missing_count++] = n - 1;
-    ix->missing_all = false;
     return QUIPU_OK;
 }
 
-static int32_t gather(record_index *ix, const quipu_model *model, batch *b, quipu_error *error)
+/* Fills the batch with texts that have no vector yet, from where the last one ended. */
+static int32_t gather(record_index *ix, const index_snapshot *s, const quipu_model *model, progress *at, batch *b,
+                      quipu_error *error)
 {
+    embeddings *e = ix->vectors;
     uint64_t most = model->batch == 0 ? BATCH_DEFAULT : model->batch < BATCH_MAX ? model->batch : BATCH_MAX;
-    pthread_rwlock_wrlock(&ix->lock);
+    pthread_rwlock_wrlock(&e->lock);
     int32_t rc = begin_model(ix, model, error);
-    if (rc == QUIPU_OK && ix->missing_all)
-        rc = list_missing(ix, error);
-    size_t left = 0; /* put back: the same text as another of this batch */
-    size_t first = ix->missing_count;
-    while (rc == QUIPU_OK && first > 0 && b->count < most && b->bytes < BATCH_BYTES && left < BATCH_MAX) {
-        uint32_t slot = ix->missing[--first];
-        if (!gather_slot(ix, slot, b))
-            ix->missing[ix->missing_count - ++left] = slot; /* at or behind where it was read */
+    if (rc == QUIPU_OK && at->part == 0 && at->document == 0)
+        rc = sweep(ix, s, model, error);
+    for (; rc == QUIPU_OK && at->part < s->count; at->part++, at->document = 0) {
+        const index_part *part = &s->parts[at->part];
+        row_table *t = rows_of(e, part->segment, true);
+        uint32_t d = bits_next(part->alive, at->document);
+        for (; rc == QUIPU_OK && d != BITS_NONE && b->count < most && b->bytes < BATCH_BYTES;
+             d = bits_next(part->alive, d + 1))
+            if (row_of(e, part->segment, t, d) == PASSAGES_NONE && segment_has_text(part->segment, d))
+                rc = add_to_batch(b, part->segment, d, error);
+        at->document = d;
+        if (d != BITS_NONE)
+            break;
     }
-    if (left > 0)
-        memmove(ix->missing + first, ix->missing + ix->missing_count - left, left * sizeof *ix->missing);
-    ix->missing_count = first + left;
-    pthread_rwlock_unlock(&ix->lock);
+    pthread_rwlock_unlock(&e->lock);
     return rc;
 }
 
@@ -205,22 +272,19 @@ static int32_t run_embedder(record_index *ix, const quipu_embed_service *embedde
     return rc;
 }
 
-/* Keeps the vectors, for those slots that still hold the record they were made for. */
+/* Keeps the vectors. */
 static int32_t keep(record_index *ix, const quipu_model *model, const batch *b, quipu_error *error)
 {
+    embeddings *e = ix->vectors;
     int32_t rc = QUIPU_OK;
-    pthread_rwlock_wrlock(&ix->lock);
-    if (!ix->vectors || !passages_are_of(ix->vectors, model->id, model->dimension))
+    uint32_t row;
+    pthread_rwlock_wrlock(&e->lock);
+    if (!e->rows || !passages_are_of(e->rows, model->id, model->dimension))
         rc = fail(error, QUIPU_E_BUSY, NULL, "the embedder was changed during the search");
-    for (uint32_t i = 0; rc == QUIPU_OK && i < b->count; i++) {
-        uint32_t number = passages_find(ix->vectors, b->keys[i]);
-        index_slot *slot = &ix->slots[b->slots[i]];
-        if (number == PASSAGES_NONE)
-            rc = passages_add(ix->vectors, b->keys[i], b->vectors + (size_t)i * b->dimension, &number, error);
-        if (rc == QUIPU_OK && slot->record == b->records[i] && slot->passage == PASSAGES_NONE)
-            attach(ix, b->slots[i], b->keys[i]);
-    }
-    pthread_rwlock_unlock(&ix->lock);
+    for (uint32_t i = 0; rc == QUIPU_OK && i < b->count; i++)
+        if (passages_find(e->rows, b->keys[i]) == PASSAGES_NONE)
+            rc = passages_add(e->rows, b->keys[i], b->vectors + (size_t)i * b->dimension, &row, error);
+    pthread_rwlock_unlock(&e->lock);
     return rc;
 }
 
@@ -234,34 +298,30 @@ static void batch_free(batch *b)
 }
 
 /* One batch; *more is false when nothing was missing. */
-static int32_t embed_batch(record_index *ix, const quipu_embed_service *embedder, const quipu_model *model, bool *more,
-                           const quipu_call *call, quipu_error *error)
+static int32_t embed_batch(record_index *ix, const index_snapshot *s, const quipu_embed_service *embedder,
+                           const quipu_model *model, progress *at, bool *more, const quipu_call *call,
+                           quipu_error *error)
 {
     batch *b = calloc(1, sizeof *b);
     if (!b)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for vectors");
-    int32_t rc = gather(ix, model, b, error);
+    int32_t rc = gather(ix, s, model, at, b, error);
     *more = b->count > 0;
     if (rc == QUIPU_OK && b->count > 0)
         rc = run_embedder(ix, embedder, model, b, QUIPU_EMBED_PASSAGE, call, error);
     if (rc == QUIPU_OK && b->count > 0)
         rc = keep(ix, model, b, error);
-    if (rc != QUIPU_OK) {
-        pthread_rwlock_wrlock(&ix->lock);
-        ix->missing_all = true; /* what the batch had taken out is missing still */
-        pthread_rwlock_unlock(&ix->lock);
-    }
     batch_free(b);
     return rc;
 }
 
 /* ---- the turn: one thread embeds at a time, so that no text is embedded twice; others wait, and may give up ---- */
 
-static int32_t take_turn(record_index *ix, const quipu_call *call, quipu_error *error)
+static int32_t take_turn(embeddings *e, const quipu_call *call, quipu_error *error)
 {
     int32_t rc = QUIPU_OK;
-    pthread_mutex_lock(&ix->turn_lock);
-    while (ix->turn_taken && (rc = call_check(call, error)) == QUIPU_OK) {
+    pthread_mutex_lock(&e->turn_lock);
+    while (e->turn_taken && (rc = call_check(call, error)) == QUIPU_OK) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_nsec += 20000000; /* 20 ms, then it looks at the call's deadline and token */
@@ -269,20 +329,20 @@ static int32_t take_turn(record_index *ix, const quipu_call *call, quipu_error *
             until.tv_nsec -= 1000000000;
             until.tv_sec++;
         }
-        pthread_cond_timedwait(&ix->turn_free, &ix->turn_lock, &until);
+        pthread_cond_timedwait(&e->turn_free, &e->turn_lock, &until);
     }
     if (rc == QUIPU_OK)
-        ix->turn_taken = true;
-    pthread_mutex_unlock(&ix->turn_lock);
+        e->turn_taken = true;
+    pthread_mutex_unlock(&e->turn_lock);
     return rc;
 }
 
-static void give_turn(record_index *ix)
+static void give_turn(embeddings *e)
 {
-    pthread_mutex_lock(&ix->turn_lock);
-    ix->turn_taken = false;
-    pthread_cond_signal(&ix->turn_free);
-    pthread_mutex_unlock(&ix->turn_lock);
+    pthread_mutex_lock(&e->turn_lock);
+    e->turn_taken = false;
+    pthread_cond_signal(&e->turn_free);
+    pthread_mutex_unlock(&e->turn_lock);
 }
 
 /* ---- for a search ---- */
@@ -324,12 +384,32 @@ static int32_t question_vector(record_index *ix, const quipu_embed_service *embe
     return QUIPU_OK;
 }
 
-int32_t index_embed(record_index *ix, quipu_str question, const float *given, uint64_t dimension, float **out,
-                    buffer *model_id, const quipu_call *call, quipu_error *error)
+void vector_question_free(vector_question *q)
+{
+    free(q->vector);
+    buffer_free(&q->model);
+}
+
+/* Embeds all that has no vector yet, while other threads wait for their turn. */
+static int32_t embed_missing(record_index *ix, const index_snapshot *s, const quipu_embed_service *embedder,
+                             const quipu_model *model, const quipu_call *call, quipu_error *error)
+{
+    progress at = { 0 };
+    int32_t rc = take_turn(ix->vectors, call, error);
+    if (rc != QUIPU_OK)
+        return rc;
+    for (bool more = true; more && rc == QUIPU_OK;)
+        if ((rc = call_check(call, error)) == QUIPU_OK)
+            rc = embed_batch(ix, s, embedder, model, &at, &more, call, error);
+    give_turn(ix->vectors);
+    return rc;
+}
+
+int32_t index_embed(record_index *ix, const index_snapshot *s, quipu_str question, const float *given,
+                    uint64_t dimension, vector_question *out, const quipu_call *call, quipu_error *error)
 {
     const quipu_embed_service *embedder = index_embedder(ix);
     quipu_model model = { .struct_size = sizeof model };
-    *out = NULL;
     if (!embedder)
         return fail(error, QUIPU_E_UNSUPPORTED, "mode", "there are no vectors: choose an embedder, or search by words");
     int32_t rc = embedder->model(ix->host, &model, error);
@@ -337,21 +417,160 @@ int32_t index_embed(record_index *ix, quipu_str question, const float *given, ui
         rc = fail(error, QUIPU_E_PLUGIN, NULL, "the embedder does not say which model it has");
     if (rc != QUIPU_OK)
         return rc;
-    float *vector = malloc(model.dimension * sizeof *vector);
-    buffer_append_str(model_id, model.id);
-    if (!vector || model_id->failed)
-        rc = fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to search with");
-    if (rc == QUIPU_OK)
-        rc = question_vector(ix, embedder, &model, question, given, dimension, vector, call, error);
-    if (rc == QUIPU_OK && (rc = take_turn(ix, call, error)) == QUIPU_OK) {
-        for (bool more = true; more && rc == QUIPU_OK;)
-            if ((rc = call_check(call, error)) == QUIPU_OK)
-                rc = embed_batch(ix, embedder, &model, &more, call, error);
-        give_turn(ix);
+    out->vector = malloc(model.dimension * sizeof *out->vector);
+    buffer_append_str(&out->model, model.id);
+    if (!out->vector || out->model.failed)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to search with");
+    rc = question_vector(ix, embedder, &model, question, given, dimension, out->vector, call, error);
+    return rc == QUIPU_OK ? embed_missing(ix, s, embedder, &model, call, error) : rc;
+}
+
+/* ---- scoring ---- */
+
+/* With the lock held for reading where it answers QUIPU_OK. */
+static int32_t begin_scoring(embeddings *e, const vector_question *q, quipu_error *error)
+{
+    pthread_rwlock_rdlock(&e->lock);
+    if (e->rows &&
+        passages_are_of(e->rows, str_make(q->model.bytes, q->model.len), vectors_dimension(passages_vectors(e->rows))))
+        return QUIPU_OK;
+    pthread_rwlock_unlock(&e->lock);
+    return fail(error, QUIPU_E_BUSY, NULL, "the embedder was changed during the search; try again");
+}
+
+int32_t index_cosines(record_index *ix, const index_snapshot *s, const vector_question *q, vector_match *of,
+                      size_t count, quipu_error *error)
+{
+    embeddings *e = ix->vectors;
+    int32_t code = begin_scoring(e, q, error);
+    if (code != QUIPU_OK)
+        return code;
+    for (size_t i = 0; i < count; i++) {
+        segment *its = s->parts[of[i].part].segment;
+        uint32_t row = row_of(e, its, segment_extra_get(its, SEGMENT_EXTRA_ROWS), of[i].document);
+        of[i].cosine = row == PASSAGES_NONE ? 0 : vectors_cosine(passages_vectors(e->rows), row, q->vector);
     }
-    if (rc != QUIPU_OK)
-        free(vector);
-    else
-        *out = vector;
-    return rc;
+    pthread_rwlock_unlock(&e->lock);
+    return QUIPU_OK;
+}
+
+/* The best so far; the worst of them at the top once there are `most`. */
+typedef struct nearest {
+    const index_snapshot *s;
+    vector_match *heap;
+    size_t count, most;
+} nearest;
+
+static bool worse(const nearest *n, const vector_match *a, const vector_match *b)
+{
+    if (a->cosine != b->cosine)
+        return a->cosine < b->cosine;
+    return str_compare(segment_id(n->s->parts[a->part].segment, a->document),
+                       segment_id(n->s->parts[b->part].segment, b->document)) > 0;
+}
+
+static void sink(nearest *n, size_t at, size_t count)
+{
+    for (;;) {
+        size_t child = 2 * at + 1, lowest = at;
+        if (child < count && worse(n, &n->heap[child], &n->heap[lowest]))
+            lowest = child;
+        if (child + 1 < count && worse(n, &n->heap[child + 1], &n->heap[lowest]))
+            lowest = child + 1;
+        if (lowest == at)
+            return;
+        vector_match other = n->heap[at];
+        n->heap[at] = n->heap[lowest];
+        n->heap[lowest] = other;
+        at = lowest;
+    }
+}
+
+static void offer(nearest *n, vector_match m)
+{
+    if (n->count < n->most) {
+        n->heap[n->count++] = m;
+        for (size_t i = n->count == n->most ? n->count / 2 : 0; i > 0; i--)
+            sink(n, i - 1, n->count);
+    } else if (n->most > 0 && worse(n, &n->heap[0], &m)) {
+        n->heap[0] = m;
+        sink(n, 0, n->count);
+    }
+}
+
+static void sort_nearest(nearest *n)
+{
+    for (size_t i = n->count < n->most ? n->count / 2 : 0; i > 0; i--)
+        sink(n, i - 1, n->count);
+    for (size_t left = n->count; left > 1; left--) {
+        vector_match worst = n->heap[0];
+        n->heap[0] = n->heap[left - 1];
+        n->heap[left - 1] = worst;
+        sink(n, 0, left - 1);
+    }
+}
+
+static size_t count_admitted(const index_snapshot *s, const admitted *which)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < s->count; i++)
+        total += bits_total(which[i].set ? which[i].set : s->parts[i].alive);
+    return total;
+}
+
+/* All rows at once where many are asked for; else only those. */
+static int32_t score_parts(const embeddings *e, nearest *n, const admitted *which, const vector_question *q,
+                           const float *all, const quipu_call *call, quipu_error *error)
+{
+    const vectors *rows = passages_vectors(e->rows);
+    for (uint32_t i = 0; i < n->s->count; i++) {
+        const index_part *part = &n->s->parts[i];
+        const bits *set = which[i].set ? which[i].set : part->alive;
+        row_table *t = rows_of(e, part->segment, false);
+        int32_t code = call_check(call, error);
+        if (code != QUIPU_OK)
+            return code;
+        for (uint32_t d = bits_next(set, 0); d != BITS_NONE; d = bits_next(set, d + 1)) {
+            uint32_t row = row_of(e, part->segment, t, d);
+            if (row != PASSAGES_NONE)
+                offer(n, (vector_match){ all ? all[row] : vectors_cosine(rows, row, q->vector), i, d });
+        }
+    }
+    return QUIPU_OK;
+}
+
+int32_t index_nearest(record_index *ix, const index_snapshot *s, const admitted *which, const vector_question *q,
+                      size_t k, vector_match **out, size_t *count, const quipu_call *call, quipu_error *error)
+{
+    embeddings *e = ix->vectors;
+    float *all = NULL;
+    *out = NULL;
+    int32_t code = begin_scoring(e, q, error);
+    if (code != QUIPU_OK)
+        return code;
+    const vectors *rows = passages_vectors(e->rows);
+    size_t asked = count_admitted(s, which);
+    nearest n = { .s = s, .most = k < asked ? k : asked };
+    n.heap = malloc((n.most + 1) * sizeof *n.heap);
+    bool good = n.heap != NULL;
+    if (good && asked > vectors_count(rows) / 4) {
+        all = malloc(((size_t)vectors_count(rows) + 1) * sizeof *all);
+        good = all != NULL;
+    }
+    if (!good)
+        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to search with");
+    if (code == QUIPU_OK && all)
+        code = vectors_score(rows, q->vector, all, call, error);
+    if (code == QUIPU_OK)
+        code = score_parts(e, &n, which, q, all, call, error);
+    pthread_rwlock_unlock(&e->lock);
+    free(all);
+    if (code != QUIPU_OK) {
+        free(n.heap);
+        return code;
+    }
+    sort_nearest(&n);
+    *out = n.heap;
+    *count = n.count;
+    return QUIPU_OK;
 }

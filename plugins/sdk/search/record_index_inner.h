@@ -1,25 +1,21 @@
 /*
  * record_index_inner.h - the inside of a record index, shared by record_index*.c.
  *
- * Locks, outer first: `embedding` (a turn, not a mutex: whoever embeds holds no lock meanwhile), `lock`, `build`.
+ * Locks, outer first: `write`, `lock`. Whoever embeds holds neither.
  *
- * Invariants, whenever `lock` is free or held for reading:
- *   1. A slot with a record is in `by_id`; one without is in the free list.
- *   2. `words`, where it is not NULL, holds exactly the records of all slots under their slots' numbers.
- *   3. An item of an order is alive when its generation is its slot's. Each record has exactly one living item in an order
- *      that is built, in `items` or in `pending`; `items` is sorted.
- *   4. A slot's passage has counted that slot as a user. A record with text and without passage is found through `missing`,
- *      or `missing_all` is set.
- * A reader may build lazily (`words`, orders): it holds `lock` for reading and `build`; what is built then does not change
- * before the next writer.
+ * Invariants, whenever `write` is free:
+ *   1. Each id is alive in at most one document of all parts, and not in any where it is pending.
+ *   2. Parts that stand on files come first, in the order of the manifest that they were loaded from or saved in.
+ *   3. `current` shows all but what is pending and what a batch has changed; `stale` tells that there is more.
+ * Bits are shared with snapshots: they are copied before they are changed.
  */
 #ifndef SDK_RECORD_INDEX_INNER_H
 #define SDK_RECORD_INDEX_INNER_H
 
-#include <sdk/lexical.h>
-#include "passages.h"
-#include <sdk/record_index.h>
+#include "segment.h"
 #include "str_table.h"
+#include <sdk/record_index.h>
+#include <sdk/words.h>
 
 #include <base/buffer.h>
 #include <base/fail.h>
@@ -27,83 +23,103 @@
 #include <quipu/plugin.h>
 #include <stdatomic.h>
 
-#define NO_SLOT UINT32_MAX
+typedef struct embeddings embeddings;
 
-typedef struct index_slot {
-    record *record;      /* NULL: free */
-    uint32_t generation; /* goes up with each change of the slot */
-    uint32_t passage;    /* or PASSAGES_NONE */
-    uint32_t next_free;
-} index_slot;
+typedef struct index_part {
+    segment *segment;
+    bits *alive;
+    char file[DERIVED_NAME_LEN + 1]; /* "": in the heap alone */
+} index_part;
 
-/* The id's bytes belong to the slot's record as long as the item is alive; before that is known they are not touched. */
-typedef struct order_item {
-    int64_t created_at; /* 0 in the order by id */
-    const char *id;
-    uint32_t id_len;
-    uint32_t slot;
-    uint32_t generation;
-    uint32_t reserved;
-} order_item;
-
-typedef struct order {
-    bool by_time;
-    bool built;
-    bool removed; /* some of `items` may be dead */
-    order_item *items, *pending;
-    size_t count, pending_count, pending_capacity;
-} order;
+/* What a reader sees; never changed. */
+typedef struct index_snapshot {
+    atomic_uint users;
+    size_t count;
+    index_part parts[];
+} index_snapshot;
 
 struct record_index {
     const quipu_host *host;
-    pthread_rwlock_t lock;
-    pthread_mutex_t build;
+    pthread_mutex_t write;
+    pthread_mutex_t lock; /* guards `current` */
     atomic_bool in_batch;
     _Atomic(pthread_t) batch_owner;
+    atomic_bool stale;
+    index_snapshot *current;
+    embeddings *vectors; /* shared by forks */
 
-    index_slot *slots;
-    uint32_t slot_count, slot_capacity, free_head;
-    uint64_t count; /* records */
-    str_table by_id;
-    order by_name, by_time;
-    lexical *words;    /* or NULL: not built */
-    passages *vectors; /* or NULL */
-    uint32_t *missing; /* slots to be embedded; some may have a passage by now */
-    size_t missing_count, missing_capacity;
-    bool missing_all; /* look at every slot instead */
-
-    pthread_mutex_t turn_lock;
-    pthread_cond_t turn_free;
-    bool turn_taken;
+    /* under `write` */
+    index_part *parts;
+    size_t part_count, part_capacity;
+    record **pending;
+    uint32_t pending_count, pending_capacity;
+    uint64_t pending_bytes;
+    str_table pending_by_id;
+    uint64_t count;                        /* records */
+    uint64_t unsaved;                      /* puts and removals since it was saved */
+    char state_file[DERIVED_NAME_LEN + 1]; /* of the snapshot that the parts stand on; "": of none */
+    bool keep_history;
+    bool failed; /* a removal found no memory: nothing is right any more */
 };
 
-/* Read lock, unless this thread is in a batch, which has more already; index_unlock(ix, what this answered). */
-bool index_read_lock(record_index *ix);
-void index_unlock(record_index *ix, bool locked);
+/* For this thread alone: not locked where it is in a batch, which has the lock already. */
+bool index_write_lock(record_index *ix);
+void index_write_unlock(record_index *ix, bool locked);
+
+/* What this thread may see now. */
+int32_t index_snapshot_take(record_index *ix, index_snapshot **out, quipu_error *error);
+void index_snapshot_free(index_snapshot *s);
+
+/* Under `write`: what is pending becomes a segment. */
+int32_t index_flush(record_index *ix, quipu_error *error);
+/* Under `write`: parts `from`..`from + count - 1` become one at the end. */
+int32_t index_merge_parts(record_index *ix, const size_t *which, size_t count, quipu_error *error);
+/* Under `write`: takes over the segment and the bits, also where it fails. */
+int32_t index_add_part(record_index *ix, segment *s, bits *alive, const char *file, quipu_error *error);
+void index_drop_part(record_index *ix, size_t i);
 
 int64_t index_now(const record_index *ix);
 void index_log(const record_index *ix, uint32_t level, const char *text);
 
-/* Orders. order_put: the slot has its new record and generation. order_ready: all of `items` alive and sorted; under the read
- * lock. */
-void order_put(const record_index *ix, order *o, uint32_t slot);
-void order_free(order *o); /* not built any more */
-int32_t order_ready(record_index *ix, order *o, quipu_error *error);
+/* ---- filters: record_index_filter.c ---- */
 
-/* Words. Nothing to do where they are not built; without memory they are thrown away, to be built again. */
-void index_words_put(record_index *ix, uint32_t slot);
-void index_words_drop(record_index *ix, uint32_t slot);
-int32_t index_words_build(record_index *ix, const quipu_call *call, quipu_error *error);
+/* Which documents of a part may match a filter. */
+typedef struct admitted {
+    bits *set;  /* of the living ones; NULL: all that are alive */
+    bool exact; /* else each has to be compared with the filter */
+} admitted;
 
-/* Vectors; likewise. */
-/* before: what the slot held until now, or NULL. */
-void index_vectors_put(record_index *ix, uint32_t slot, const record *before);
-void index_vectors_drop(record_index *ix, uint32_t slot);
+int32_t index_admit(const index_part *part, const quipu_filter *f, int64_t now, admitted *out, quipu_error *error);
+
+/* ---- vectors: record_index_embed.c ---- */
+
+int32_t embeddings_create(embeddings **out, quipu_error *error);
+embeddings *embeddings_share(embeddings *e);
+void embeddings_free(embeddings *e);
 /* The host's embedder, or NULL. */
 const quipu_embed_service *index_embedder(const record_index *ix);
-/* Embeds what is missing, and gives the question's vector at unit length (the caller's, to be freed) with its model.
- * given: the question as a vector, or NULL. Called without any lock. */
-int32_t index_embed(record_index *ix, quipu_str question, const float *given, uint64_t dimension, float **out,
-                    buffer *model, const quipu_call *call, quipu_error *error);
+
+/* A question by vector. */
+typedef struct vector_question {
+    float *vector; /* of unit length */
+    buffer model;  /* that it is of */
+} vector_question;
+
+void vector_question_free(vector_question *q);
+/* The question's vector; `given`: as a vector already, or NULL. Embeds what of the snapshot has no vector yet. No lock is held. */
+int32_t index_embed(record_index *ix, const index_snapshot *s, quipu_str question, const float *given,
+                    uint64_t dimension, vector_question *out, const quipu_call *call, quipu_error *error);
+
+typedef struct vector_match {
+    double cosine;
+    uint32_t part, document;
+} vector_match;
+
+/* The k best of the admitted documents of all parts, best first, equal ones by id. */
+int32_t index_nearest(record_index *ix, const index_snapshot *s, const admitted *which, const vector_question *q,
+                      size_t k, vector_match **out, size_t *count, const quipu_call *call, quipu_error *error);
+/* The cosines of some documents; 0 for one without a vector. */
+int32_t index_cosines(record_index *ix, const index_snapshot *s, const vector_question *q, vector_match *of,
+                      size_t count, quipu_error *error);
 
 #endif

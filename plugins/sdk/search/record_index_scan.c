@@ -4,151 +4,22 @@
 #include <sdk/abi_check.h>
 #include <sdk/filter.h>
 #include <sdk/query.h>
-#include <sdk/record_list.h>
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* ---- orders ---- */
-
-static int compare_ids(const order_item *a, const order_item *b)
-{
-    return str_compare((quipu_str){ a->id, a->id_len }, (quipu_str){ b->id, b->id_len });
-}
-
-/* By time, then id; in the order by id all times are 0. */
-static int compare_items(const void *left, const void *right)
-{
-    const order_item *a = left, *b = right;
-    if (a->created_at != b->created_at)
-        return a->created_at < b->created_at ? -1 : 1;
-    return compare_ids(a, b);
-}
-
-static order_item item_of(const record_index *ix, const order *o, uint32_t slot)
-{
-    const quipu_record *r = record_view(ix->slots[slot].record);
-    return (order_item){ .created_at = o->by_time ? r->created_at : 0,
-                         .id = r->id.ptr,
-                         .id_len = (uint32_t)r->id.len,
-                         .slot = slot,
-                         .generation = ix->slots[slot].generation };
-}
-
-void order_free(order *o)
-{
-    free(o->items);
-    free(o->pending);
-    *o = (order){ .by_time = o->by_time };
-}
-
-void order_put(const record_index *ix, order *o, uint32_t slot)
-{
-    if (!o->built)
-        return;
-    if (o->pending_count == o->pending_capacity) {
-        /* Writes without a scan between them: from some point on it is cheaper to begin again. */
-        size_t capacity = o->pending_capacity ? o->pending_capacity * 2 : 64;
-        order_item *pending =
-            capacity > 2 * (size_t)ix->slot_count + 128 ? NULL : realloc(o->pending, capacity * sizeof *pending);
-        if (!pending) {
-            order_free(o);
-            return;
-        }
-        o->pending = pending;
-        o->pending_capacity = capacity;
-    }
-    o->pending[o->pending_count++] = item_of(ix, o, slot);
-}
-
-/* Drops the items whose slots have changed since; how many are left. */
-static size_t keep_living(const record_index *ix, order_item *items, size_t count)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (ix->slots[items[i].slot].generation == items[i].generation)
-            items[kept++] = items[i];
-    return kept;
-}
-
-/* The first of `items` from `from` on that comes after `key`, or is equal to it where `equal`. */
-static size_t first_after(const order_item *items, size_t from, size_t count, const order_item *key, bool equal)
-{
-    size_t low = from, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int c = compare_items(&items[middle], key);
-        if (c < 0 || (c == 0 && !equal))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* Merges the sorted pending items into the sorted items: copies the runs between them. */
-static bool merge(order *o)
-{
-    order_item *all = malloc((o->count + o->pending_count) * sizeof *all);
-    if (!all)
-        return false;
-    size_t from = 0, to = 0;
-    for (size_t i = 0; i < o->pending_count; i++) {
-        size_t at = first_after(o->items, from, o->count, &o->pending[i], false);
-        if (at > from)
-            memcpy(all + to, o->items + from, (at - from) * sizeof *all);
-        to += at - from;
-        from = at;
-        all[to++] = o->pending[i];
-    }
-    if (o->count > from)
-        memcpy(all + to, o->items + from, (o->count - from) * sizeof *all);
-    free(o->items);
-    free(o->pending);
-    *o = (order){ .by_time = o->by_time, .built = true, .items = all, .count = o->count + o->pending_count };
-    return true;
-}
-
-static bool build_order(const record_index *ix, order *o)
-{
-    o->pending = malloc((ix->slot_count ? ix->slot_count : 1) * sizeof *o->pending);
-    if (!o->pending)
-        return false;
-    o->pending_capacity = ix->slot_count;
-    for (uint32_t n = 0; n < ix->slot_count; n++)
-        if (ix->slots[n].record)
-            o->pending[o->pending_count++] = item_of(ix, o, n);
-    o->built = true;
-    return true;
-}
-
-int32_t order_ready(record_index *ix, order *o, quipu_error *error)
-{
-    bool good = true;
-    pthread_mutex_lock(&ix->build);
-    if (!o->built) {
-        order_free(o);
-        good = build_order(ix, o);
-    }
-    if (good && o->removed) {
-        o->count = keep_living(ix, o->items, o->count);
-        o->pending_count = keep_living(ix, o->pending, o->pending_count);
-        o->removed = false;
-    }
-    if (good && o->pending_count > 0) {
-        qsort(o->pending, o->pending_count, sizeof *o->pending, compare_items);
-        good = merge(o);
-    }
-    pthread_mutex_unlock(&ix->build);
-    return good ? QUIPU_OK : fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to sort the records");
-}
 
 /* ---- cursors: the order's letter, the time as 16 digits (not in the order by id), the id ---- */
 
 #define CURSOR_MAX (1 + 16 + QUIPU_ID_MAX + 1)
 
 static const char order_letters[] = "ino";
+
+/* A place in an order; by id all times are 0. */
+typedef struct place {
+    int64_t created_at;
+    quipu_str id;
+} place;
 
 static size_t print_cursor(char out[CURSOR_MAX], uint32_t order_by, const quipu_record *r)
 {
@@ -160,7 +31,7 @@ static size_t print_cursor(char out[CURSOR_MAX], uint32_t order_by, const quipu_
     return len + (size_t)r->id.len;
 }
 
-static int32_t parse_cursor(quipu_str cursor, uint32_t order_by, order_item *out, quipu_error *error)
+static int32_t parse_cursor(quipu_str cursor, uint32_t order_by, place *out, quipu_error *error)
 {
     size_t head = order_by == QUIPU_ORDER_ID ? 1 : 17;
     uint64_t time = 0;
@@ -173,78 +44,165 @@ static int32_t parse_cursor(quipu_str cursor, uint32_t order_by, order_item *out
     if (!good)
         return fail(error, QUIPU_E_INVALID, "cursor",
                     "this is not a cursor of this order; pass the cursor of a hit as it was given, or none");
-    *out =
-        (order_item){ .created_at = (int64_t)time, .id = cursor.ptr + head, .id_len = (uint32_t)(cursor.len - head) };
+    *out = (place){ (int64_t)time, { cursor.ptr + head, cursor.len - head } };
     return QUIPU_OK;
 }
 
-/* ---- the scan ---- */
-
-/* Appends a reference; false without memory. */
-static bool found_add(record_list *found, record *r)
+static int compare_places(const place *a, const place *b)
 {
-    if (found->count == found->capacity) {
-        size_t capacity = found->capacity ? found->capacity * 2 : 64;
-        record **items = realloc(found->items, capacity * sizeof(*items));
-        if (!items)
-            return false;
-        found->items = items;
-        found->capacity = capacity;
-    }
-    found->items[found->count++] = record_share(r);
-    return true;
+    if (a->created_at != b->created_at)
+        return a->created_at < b->created_at ? -1 : 1;
+    return str_compare(a->id, b->id);
 }
 
-/* Collects the matching records from the cursor on, with a reference each. Under the read lock. */
-static int32_t collect(record_index *ix, const quipu_scan *q, const order_item *after, record_list *found,
-                       const quipu_call *call, quipu_error *error)
+/* ---- one part on its way ---- */
+
+typedef struct lane {
+    const index_part *part;
+    admitted which;
+    uint32_t at;       /* places passed, counted in the direction of the scan */
+    uint32_t document; /* the next one, or BITS_NONE */
+    place place;       /* its */
+} lane;
+
+typedef struct scan {
+    const quipu_scan *q;
+    bool by_time, down;
+    int64_t now;
+    lane *lanes;
+    size_t count;
+} scan;
+
+/* The document at a place of the order, from its beginning. */
+static uint32_t document_at(const scan *s, const lane *l, uint32_t at)
 {
-    order *o = q->order == QUIPU_ORDER_ID ? &ix->by_name : &ix->by_time;
-    bool down = q->order == QUIPU_ORDER_NEWEST;
-    int64_t now = index_now(ix);
-    int32_t rc = order_ready(ix, o, error);
-    if (rc != QUIPU_OK)
-        return rc;
-    /* Upwards: position i is item i. Downwards: position i is item count - 1 - i. */
-    size_t at = !after ? 0
-                : down ? o->count - first_after(o->items, 0, o->count, after, true)
-                       : first_after(o->items, 0, o->count, after, false);
-    for (size_t steps = 0; at < o->count && (q->limit == 0 || found->count < q->limit); at++, steps++) {
-        if (steps % 4096 == 0 && (rc = call_check(call, error)) != QUIPU_OK)
-            return rc;
-        record *r = ix->slots[o->items[down ? o->count - 1 - at : at].slot].record;
-        int32_t match = filter_match(q->filter, record_view(r), now);
-        if (match < 0)
-            return fail(error, match, "filter", "the filter could not be applied: %s", error_text(match));
-        if (match == 1 && !found_add(found, r))
-            return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for the records found");
+    return s->by_time ? segment_at_time(l->part->segment, at) : at;
+}
+
+static place place_of(const scan *s, const lane *l, uint32_t document)
+{
+    return (place){ s->by_time ? segment_int(l->part->segment, COLUMN_CREATED_AT, document) : 0,
+                    segment_id(l->part->segment, document) };
+}
+
+/* Goes on to the next admitted document. */
+static void settle(const scan *s, lane *l)
+{
+    const bits *set = l->which.set ? l->which.set : l->part->alive;
+    uint32_t documents = segment_documents(l->part->segment);
+    if (!s->by_time) { /* documents are in the order of ids, and scans by id go up */
+        l->at = l->at < documents ? bits_next(set, l->at) : BITS_NONE;
+        l->at = l->at == BITS_NONE ? documents : l->at;
+    }
+    l->document = BITS_NONE;
+    for (; l->at < documents; l->at++) {
+        uint32_t document = document_at(s, l, s->down ? documents - 1 - l->at : l->at);
+        if (document == BITS_NONE || !bits_has(set, document))
+            continue;
+        l->document = document;
+        l->place = place_of(s, l, document);
+        return;
+    }
+}
+
+/* Lets the lane begin behind `after`. */
+static void skip_to(const scan *s, lane *l, const place *after)
+{
+    uint32_t documents = segment_documents(l->part->segment), low = 0, high = documents;
+    while (low < high) { /* upwards: the first behind it; downwards: the first that is not before it */
+        uint32_t middle = low + (high - low) / 2, document = document_at(s, l, middle);
+        place there = { 0 };
+        if (document != BITS_NONE)
+            there = place_of(s, l, document);
+        int order = compare_places(&there, after);
+        if (order < 0 || (order == 0 && !s->down))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    l->at = s->down ? documents - low : low;
+}
+
+static int32_t open_lanes(scan *s, const index_snapshot *snapshot, const place *after, quipu_error *error)
+{
+    s->lanes = calloc(snapshot->count ? snapshot->count : 1, sizeof *s->lanes);
+    if (!s->lanes)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to read the records in order");
+    for (; s->count < snapshot->count; s->count++) {
+        lane *l = &s->lanes[s->count];
+        l->part = &snapshot->parts[s->count];
+        int32_t code = index_admit(l->part, s->q->filter, s->now, &l->which, error);
+        if (code != QUIPU_OK)
+            return code;
+        if (after)
+            skip_to(s, l, after);
+        settle(s, l);
     }
     return QUIPU_OK;
 }
 
-static int32_t show(const record_list *found, uint32_t order_by, quipu_hit_fn visit, void *context,
-                    const quipu_call *call, quipu_error *error)
+static lane *next_lane(const scan *s)
 {
-    int32_t rc = QUIPU_OK;
+    lane *best = NULL;
+    for (size_t i = 0; i < s->count; i++) {
+        lane *l = &s->lanes[i];
+        if (l->document == BITS_NONE)
+            continue;
+        int order = best ? compare_places(&l->place, &best->place) : 0;
+        if (!best || (s->down ? order > 0 : order < 0))
+            best = l;
+    }
+    return best;
+}
+
+/* Shows one document, if it matches; *shown tells. */
+static int32_t show(const scan *s, const lane *l, quipu_hit_fn visit, void *context, bool *shown, bool *stop,
+                    quipu_error *error)
+{
+    record *r;
+    char cursor[CURSOR_MAX];
+    *shown = false;
+    int32_t code = segment_record(l->part->segment, l->document, &r, error);
+    if (code != QUIPU_OK)
+        return code;
+    int32_t match = filter_match(s->q->filter, record_view(r), s->now);
+    if (match < 0) {
+        code = fail(error, match, "filter", "the filter could not be applied: %s", error_text(match));
+    } else if (match == 1) {
+        quipu_hit hit = { .struct_size = sizeof hit, .record = record_view(r) };
+        hit.cursor = str_make(cursor, print_cursor(cursor, s->q->order, hit.record));
+        code = query_answer(visit(context, &hit), stop, error);
+        *shown = true;
+    }
+    record_free(r);
+    return code;
+}
+
+static int32_t run(const scan *s, quipu_hit_fn visit, void *context, const quipu_call *call, quipu_error *error)
+{
+    int32_t code = QUIPU_OK;
     bool stop = false;
-    for (size_t i = 0; rc == QUIPU_OK && !stop && i < found->count; i++) {
-        char cursor[CURSOR_MAX];
-        const quipu_record *r = record_view(found->items[i]);
-        quipu_hit hit = { .struct_size = sizeof hit, .record = r };
-        hit.cursor = str_make(cursor, print_cursor(cursor, order_by, r));
-        if (i % 256 == 255)
-            rc = call_check(call, error);
-        if (rc == QUIPU_OK)
-            rc = query_answer(visit(context, &hit), &stop, error);
+    uint64_t shown = 0;
+    for (uint64_t steps = 0; code == QUIPU_OK && !stop && (s->q->limit == 0 || shown < s->q->limit); steps++) {
+        lane *l = next_lane(s);
+        bool counts;
+        if (!l)
+            break;
+        if (steps % 256 == 255 && (code = call_check(call, error)) != QUIPU_OK)
+            break;
+        code = show(s, l, visit, context, &counts, &stop, error);
+        shown += counts;
+        l->at++;
+        settle(s, l);
     }
-    return rc;
+    return code;
 }
 
 int32_t record_index_scan(record_index *ix, const quipu_scan *q, quipu_hit_fn visit, void *context,
                           const quipu_call *call, quipu_error *error)
 {
-    order_item after = { 0 };
-    record_list found = { 0 };
+    place after = { 0 };
+    index_snapshot *snapshot = NULL;
     int32_t rc = query_check_scan(q, error);
     if (rc == QUIPU_OK && str_present(q->as_of))
         rc = fail(error, QUIPU_E_UNSUPPORTED, "as_of", "this backend keeps no history");
@@ -252,13 +210,19 @@ int32_t record_index_scan(record_index *ix, const quipu_scan *q, quipu_hit_fn vi
         rc = parse_cursor(q->cursor, q->order, &after, error);
     if (rc == QUIPU_OK)
         rc = abi_check_call(call, error);
+    if (rc == QUIPU_OK)
+        rc = index_snapshot_take(ix, &snapshot, error);
     if (rc != QUIPU_OK)
         return rc;
-    bool locked = index_read_lock(ix);
-    rc = collect(ix, q, str_present(q->cursor) ? &after : NULL, &found, call, error);
-    index_unlock(ix, locked);
+    scan s = {
+        .q = q, .by_time = q->order != QUIPU_ORDER_ID, .down = q->order == QUIPU_ORDER_NEWEST, .now = index_now(ix)
+    };
+    rc = open_lanes(&s, snapshot, str_present(q->cursor) ? &after : NULL, error);
     if (rc == QUIPU_OK)
-        rc = show(&found, q->order, visit, context, call, error);
-    record_list_free(&found);
+        rc = run(&s, visit, context, call, error);
+    for (size_t i = 0; s.lanes && i < s.count; i++)
+        bits_free(s.lanes[i].which.set);
+    free(s.lanes);
+    index_snapshot_free(snapshot);
     return rc;
 }

@@ -4,10 +4,8 @@
 #include <sdk/abi_check.h>
 #include <sdk/filter.h>
 #include <sdk/query.h>
-#include "record_words.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* What the two add to a hybrid score: the words measured against the best match by words that passes the filter (so that
@@ -16,75 +14,19 @@
 #define HYBRID_WORDS 0.9
 #define HYBRID_COSINE 0.1
 
-/* ---- words follow the writes ---- */
-
-static bool words_of(record_index *ix, uint32_t slot, buffer *scratch, quipu_str parts[RECORD_WORDS_PARTS])
-{
-    return record_words(record_view(ix->slots[slot].record), scratch, parts);
-}
-
-static void forget_words(record_index *ix)
-{
-    lexical_free(ix->words);
-    ix->words = NULL;
-}
-
-void index_words_put(record_index *ix, uint32_t slot)
-{
-    buffer scratch = { 0 };
-    quipu_str parts[RECORD_WORDS_PARTS];
-    if (ix->words && (!words_of(ix, slot, &scratch, parts) ||
-                      lexical_add(ix->words, slot, parts, RECORD_WORDS_PARTS, NULL) != QUIPU_OK))
-        forget_words(ix);
-    buffer_free(&scratch);
-}
-
-void index_words_drop(record_index *ix, uint32_t slot)
-{
-    buffer scratch = { 0 };
-    quipu_str parts[RECORD_WORDS_PARTS];
-    if (ix->words && words_of(ix, slot, &scratch, parts))
-        lexical_remove(ix->words, slot, parts, RECORD_WORDS_PARTS);
-    else if (ix->words)
-        forget_words(ix);
-    buffer_free(&scratch);
-}
-
-int32_t index_words_build(record_index *ix, const quipu_call *call, quipu_error *error)
-{
-    int32_t rc = QUIPU_OK;
-    buffer scratch = { 0 };
-    pthread_mutex_lock(&ix->build);
-    lexical *fresh = ix->words ? NULL : lexical_create();
-    if (!ix->words && !fresh)
-        rc = fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for an index of words");
-    for (uint32_t n = 0; fresh && rc == QUIPU_OK && n < ix->slot_count; n++) {
-        quipu_str parts[RECORD_WORDS_PARTS];
-        if (n % 1024 == 0)
-            rc = call_check(call, error);
-        if (rc != QUIPU_OK || !ix->slots[n].record)
-            continue;
-        if (!words_of(ix, n, &scratch, parts))
-            rc = fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for an index of words");
-        else
-            rc = lexical_add(fresh, n, parts, RECORD_WORDS_PARTS, error);
-    }
-    if (fresh && rc == QUIPU_OK)
-        ix->words = fresh;
-    else
-        lexical_free(fresh);
-    pthread_mutex_unlock(&ix->build);
-    buffer_free(&scratch);
-    return rc;
-}
-
-/* ---- a search under way ---- */
+enum {
+    VERIFY_FIRST =
+        4096, /* documents that may match are looked at before the ranking where they are no more than these */
+    FUSED_AT_LEAST = 256 /* candidates of either side of a hybrid search */
+};
 
 typedef struct candidate {
     double score;
     double words;  /* its part of the score before weighing */
     double cosine; /* likewise */
-    uint32_t slot;
+    size_t match;  /* its number in the answer by words; SIZE_MAX: not in it */
+    uint32_t part, document;
+    record *record; /* NULL: not decoded yet */
 } candidate;
 
 typedef struct search {
@@ -92,26 +34,23 @@ typedef struct search {
     const quipu_search *q;
     const quipu_call *call;
     quipu_error *error;
-    bool by_words, by_vector;
-    float *question; /* at unit length, or NULL */
-    buffer model;    /* that the question's vector is of */
-    lexical_query *asked;
-    candidate *heap;
+    index_snapshot *snapshot;
+    admitted *which;   /* of each part */
+    words_part *parts; /* likewise */
+    bool by_words, by_vector, exact;
+    vector_question question;
+    words_answer *answer;
+    candidate *found; /* best first, once they are sorted */
     size_t count;
-    record **found; /* the answer, best first, with a reference each */
-    candidate *best;
-    size_t found_count;
-    size_t word_count;
     int64_t now;
-    size_t steps;  /* candidates that were looked at */
-    buffer names;  /* EXPLAIN: "bm25:<word>" of each word, one after the other, each with a NUL byte */
-    double *parts; /* EXPLAIN: word_count values for each of `found` */
 } search;
 
 static int32_t no_memory(search *s)
 {
     return fail(s->error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to search with");
 }
+
+/* ---- before ---- */
 
 /* What to search by; embeds what has to be embedded. Without any lock. */
 static int32_t choose(search *s)
@@ -128,11 +67,12 @@ static int32_t choose(search *s)
         s->by_vector = false;
     if (!s->by_vector)
         return QUIPU_OK;
-    int32_t rc = index_embed(s->ix, q->text, q->vector, q->dimension, &s->question, &s->model, s->call, &why);
+    int32_t rc = index_embed(s->ix, s->snapshot, q->text, q->vector, q->dimension, &s->question, s->call, &why);
     if (rc == QUIPU_OK)
         return QUIPU_OK;
     /* AUTO promises words at the least: an embedder that cannot be reached does not end the search. */
-    if (q->mode == QUIPU_SEARCH_AUTO && !q->vector && rc != QUIPU_E_TIMEOUT && rc != QUIPU_E_CANCELLED) {
+    if (q->mode == QUIPU_SEARCH_AUTO && !q->vector && rc != QUIPU_E_TIMEOUT && rc != QUIPU_E_CANCELLED &&
+        rc != QUIPU_E_CORRUPT) {
         index_log(s->ix, QUIPU_LOG_WARNING, "searching by words only, because the embedder failed");
         index_log(s->ix, QUIPU_LOG_WARNING, why.message);
         s->by_vector = false;
@@ -146,218 +86,327 @@ static int32_t choose(search *s)
     return rc;
 }
 
-/* True where a is a worse answer than b; equal scores by id. */
-static bool worse(const search *s, const candidate *a, const candidate *b)
+/* 1: the document matches the filter; *out (may be NULL) is its record then. */
+static int32_t look_at(search *s, uint32_t part, uint32_t document, record **out)
+{
+    record *r;
+    int32_t code = segment_record(s->snapshot->parts[part].segment, document, &r, s->error);
+    if (code != QUIPU_OK)
+        return code;
+    int32_t match = filter_match(s->q->filter, record_view(r), s->now);
+    if (match < 0)
+        fail(s->error, match, "filter", "the filter could not be applied: %s", error_text(match));
+    if (match == 1 && out)
+        *out = r;
+    else
+        record_free(r);
+    return match;
+}
+
+/* Looks at every document of the part that may match. */
+static int32_t verify_part(search *s, uint32_t part)
+{
+    bits *set = s->which[part].set;
+    for (uint32_t d = bits_next(set, 0), steps = 1; d != BITS_NONE; d = bits_next(set, d + 1), steps++) {
+        int32_t match = look_at(s, part, d, NULL);
+        if (match == 0)
+            bits_drop(set, d);
+        if (match >= 0 && steps % 256 == 0)
+            match = call_check(s->call, s->error);
+        if (match < 0)
+            return match;
+    }
+    s->which[part].exact = true;
+    return QUIPU_OK;
+}
+
+static int32_t admit(search *s)
+{
+    size_t count = s->snapshot->count;
+    s->which = calloc(count ? count : 1, sizeof *s->which);
+    s->parts = calloc(count ? count : 1, sizeof *s->parts);
+    s->exact = true;
+    if (!s->which || !s->parts)
+        return no_memory(s);
+    for (uint32_t i = 0; i < count; i++) {
+        const index_part *part = &s->snapshot->parts[i];
+        int32_t code = index_admit(part, s->q->filter, s->now, &s->which[i], s->error);
+        if (code == QUIPU_OK && !s->which[i].exact && bits_total(s->which[i].set) <= VERIFY_FIRST)
+            code = verify_part(s, i);
+        if (code != QUIPU_OK)
+            return code;
+        s->exact = s->exact && s->which[i].exact;
+        s->parts[i] = (words_part){ .alive = part->alive->words,
+                                    .admitted = s->which[i].set ? s->which[i].set->words : NULL,
+                                    .documents = part->alive->count };
+    }
+    return QUIPU_OK;
+}
+
+/* ---- candidates ---- */
+
+/* Two candidates with equal scores come in the order of their ids. */
+static int compare_candidates(const search *s, const candidate *a, const candidate *b)
 {
     if (a->score != b->score)
-        return a->score < b->score;
-    return str_compare(record_view(s->ix->slots[a->slot].record)->id, record_view(s->ix->slots[b->slot].record)->id) >
-           0;
+        return a->score > b->score ? -1 : 1;
+    return str_compare(segment_id(s->snapshot->parts[a->part].segment, a->document),
+                       segment_id(s->snapshot->parts[b->part].segment, b->document));
 }
 
-/* The best candidate stands at the top of the heap; lets the one at `at` sink. */
-static void sink(search *s, size_t at)
+/* Sorts by merging: few, mostly in order, and the comparison needs the search. */
+static bool sort_candidates(search *s)
 {
-    candidate *heap = s->heap;
-    for (;;) {
-        size_t child = 2 * at + 1, best = at;
-        if (child < s->count && worse(s, &heap[best], &heap[child]))
-            best = child;
-        if (child + 1 < s->count && worse(s, &heap[best], &heap[child + 1]))
-            best = child + 1;
-        if (best == at)
-            return;
-        candidate other = heap[at];
-        heap[at] = heap[best];
-        heap[best] = other;
-        at = best;
+    candidate *other = malloc((s->count ? s->count : 1) * sizeof *other);
+    if (!other)
+        return false;
+    for (size_t width = 1; width < s->count; width *= 2) {
+        for (size_t from = 0; from < s->count; from += 2 * width) {
+            size_t middle = from + width < s->count ? from + width : s->count;
+            size_t end = from + 2 * width < s->count ? from + 2 * width : s->count;
+            size_t a = from, b = middle;
+            for (size_t to = from; to < end; to++) {
+                bool left = a < middle && (b == end || compare_candidates(s, &s->found[a], &s->found[b]) <= 0);
+                other[to] = left ? s->found[a++] : s->found[b++];
+            }
+        }
+        candidate *swap = s->found;
+        s->found = other;
+        other = swap;
     }
+    free(other);
+    return true;
 }
 
-static void make_heap(search *s)
+static int32_t rank_words(search *s, uint64_t k)
 {
-    for (size_t i = s->count / 2; i > 0; i--)
-        sink(s, i - 1);
+    words_question question = { .text = s->q->text, .k = k };
+    words_answer_free(s->answer);
+    s->answer = NULL;
+    int32_t code = QUIPU_OK;
+    for (size_t i = 0; i < s->snapshot->count && code == QUIPU_OK; i++)
+        code = segment_words(s->snapshot->parts[i].segment, &s->parts[i].words, s->error);
+    return code == QUIPU_OK ? words_rank(s->parts, s->snapshot->count, &question, &s->answer, s->call, s->error) : code;
 }
 
-static void drop_top(search *s)
+/* The answer by words with at least k matches where there are as many, and all that are as good as the last of them: which of those
+ * come first is for their ids to say. */
+static int32_t best_by_words(search *s, uint64_t k)
 {
-    s->heap[0] = s->heap[--s->count];
-    sink(s, 0);
-}
-
-/* Takes candidates that do not pass the filter off the heap until its top is one that does, or it is empty. What does
- * not pass costs nothing but its look-up, and k results come whenever there are k. */
-static int32_t settle_top(search *s)
-{
-    for (; s->count > 0; s->steps++) {
-        int32_t rc = s->steps % 4096 == 4095 ? call_check(s->call, s->error) : QUIPU_OK;
-        if (rc != QUIPU_OK)
-            return rc;
-        int32_t match = filter_match(s->q->filter, record_view(s->ix->slots[s->heap[0].slot].record), s->now);
-        if (match < 0)
-            return fail(s->error, match, "filter", "the filter could not be applied: %s", error_text(match));
-        if (match == 1)
+    for (uint64_t asked = k + 8;; asked *= 4) {
+        int32_t code = rank_words(s, asked);
+        if (code != QUIPU_OK)
+            return code;
+        size_t count = words_answer_count(s->answer);
+        const words_match *m = words_answer_matches(s->answer);
+        if (count < asked || m[count - 1].score < m[k - 1].score)
             return QUIPU_OK;
-        drop_top(s);
     }
-    return QUIPU_OK;
 }
 
-/* The matches by words become the candidates. */
-static int32_t score_words(search *s)
+static int32_t take_words(search *s)
 {
-    lexical_match *matches = NULL;
-    size_t count = 0;
-    int32_t rc = index_words_build(s->ix, s->call, s->error);
-    if (rc == QUIPU_OK)
-        rc = lexical_ask(s->ix->words, s->q->text, &s->asked, s->error);
-    if (rc == QUIPU_OK)
-        rc = lexical_score(s->asked, &matches, &count, s->call, s->error);
-    if (rc == QUIPU_OK && count > 0) {
-        s->heap = malloc(count * sizeof *s->heap);
-        if (!s->heap)
-            rc = no_memory(s);
-    }
-    for (size_t i = 0; rc == QUIPU_OK && i < count; i++)
-        s->heap[s->count++] =
-            (candidate){ .score = matches[i].score, .words = matches[i].score, .slot = matches[i].document };
-    free(matches);
-    return rc;
-}
-
-/* Makes a candidate of every record that has a vector or was found by words; words of those found already are kept. */
-static int32_t widen(search *s)
-{
-    record_index *ix = s->ix;
-    double *words = calloc(ix->slot_count ? ix->slot_count : 1, sizeof *words);
-    candidate *all = malloc((ix->slot_count ? ix->slot_count : 1) * sizeof *all);
-    if (!words || !all) {
-        free(words);
-        free(all);
-        return no_memory(s);
-    }
-    for (size_t i = 0; i < s->count; i++)
-        words[s->heap[i].slot] = s->heap[i].words;
+    size_t count = words_answer_count(s->answer);
+    const words_match *m = words_answer_matches(s->answer);
+    free(s->found);
     s->count = 0;
-    for (uint32_t n = 0; n < ix->slot_count; n++)
-        if (ix->slots[n].record && (words[n] > 0 || ix->slots[n].passage != PASSAGES_NONE))
-            all[s->count++] = (candidate){ .words = words[n], .slot = n };
-    free(words);
-    free(s->heap);
-    s->heap = all;
+    s->found = malloc((count ? count : 1) * sizeof *s->found);
+    if (!s->found)
+        return no_memory(s);
+    for (size_t i = 0; i < count; i++)
+        s->found[s->count++] = (candidate){
+            .score = m[i].score, .words = m[i].score, .match = i, .part = m[i].part, .document = m[i].document
+        };
     return QUIPU_OK;
 }
 
-static int32_t score_vectors(search *s)
+/* The nearest by vector join those found by words, and all of them get the score of both. */
+static int32_t fuse(search *s, uint64_t k)
 {
-    record_index *ix = s->ix;
-    const vectors *rows = ix->vectors ? passages_vectors(ix->vectors) : NULL;
-    if (!rows || !passages_are_of(ix->vectors, str_make(s->model.bytes, s->model.len), vectors_dimension(rows)))
-        return fail(s->error, QUIPU_E_BUSY, NULL, "the embedder was changed during the search; try again");
-    float *cosine = malloc((vectors_count(rows) ? vectors_count(rows) : 1) * sizeof *cosine);
-    int32_t rc = cosine ? vectors_score(rows, s->question, cosine, s->call, s->error) : no_memory(s);
-    make_heap(s);
-    if (rc == QUIPU_OK)
-        rc = settle_top(s);
-    double most = s->count > 0 ? s->heap[0].words : 0;
-    if (rc == QUIPU_OK)
-        rc = widen(s);
-    for (size_t i = 0; rc == QUIPU_OK && i < s->count; i++) {
-        candidate *c = &s->heap[i];
-        if (ix->slots[c->slot].passage != PASSAGES_NONE)
-            c->cosine = cosine[passages_row(ix->vectors, ix->slots[c->slot].passage)];
+    vector_match *near = NULL, *also = NULL;
+    size_t near_count = 0, by_words = s->count;
+    double most = 0;
+    int32_t code =
+        index_nearest(s->ix, s->snapshot, s->which, &s->question, (size_t)k, &near, &near_count, s->call, s->error);
+    if (code == QUIPU_OK) {
+        candidate *found = realloc(s->found, (by_words + near_count + 1) * sizeof *found);
+        also = malloc((by_words + 1) * sizeof *also);
+        s->found = found ? found : s->found;
+        code = found && also ? QUIPU_OK : no_memory(s);
+    }
+    for (size_t i = 0; code == QUIPU_OK && i < by_words; i++) {
+        also[i] = (vector_match){ .part = s->found[i].part, .document = s->found[i].document };
+        most = s->found[i].words > most ? s->found[i].words : most;
+    }
+    if (code == QUIPU_OK)
+        code = index_cosines(s->ix, s->snapshot, &s->question, also, by_words, s->error);
+    for (size_t i = 0; code == QUIPU_OK && i < by_words; i++)
+        s->found[i].cosine = also[i].cosine;
+    for (size_t i = 0; code == QUIPU_OK && i < near_count; i++)
+        s->found[s->count++] = (candidate){
+            .cosine = near[i].cosine, .match = SIZE_MAX, .part = near[i].part, .document = near[i].document
+        };
+    for (size_t i = 0; code == QUIPU_OK && i < s->count; i++) {
+        candidate *c = &s->found[i];
         c->score =
             !s->by_words ? c->cosine : HYBRID_WORDS * (most > 0 ? c->words / most : 0) + HYBRID_COSINE * c->cosine;
     }
-    free(cosine);
-    return rc;
+    free(near);
+    free(also);
+    return code;
 }
 
-static int32_t select_best(search *s)
+/* Of one document that was found on both ways the first is kept, which is the one with words: it is no worse. */
+static void drop_twins(search *s)
 {
-    size_t most = s->count < s->q->k ? s->count : (size_t)s->q->k;
-    s->found = calloc(most ? most : 1, sizeof(*s->found));
-    s->best = malloc((most ? most : 1) * sizeof *s->best);
-    if (!s->found || !s->best)
-        return no_memory(s);
-    make_heap(s);
-    int32_t rc = QUIPU_OK;
-    while (s->found_count < most && (rc = settle_top(s)) == QUIPU_OK && s->count > 0) {
-        s->best[s->found_count] = s->heap[0];
-        s->found[s->found_count++] = record_share(s->ix->slots[s->heap[0].slot].record);
-        drop_top(s);
+    size_t kept = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        bool twin = false;
+        for (size_t j = 0; j < kept && s->found[i].match == SIZE_MAX && !twin; j++)
+            twin = s->found[j].part == s->found[i].part && s->found[j].document == s->found[i].document;
+        if (!twin)
+            s->found[kept++] = s->found[i];
     }
-    return rc;
+    s->count = kept;
 }
 
-/* What each word added to each result, while the index stands still. */
-static int32_t explain(search *s)
+/* The candidates in order, enough for k where there are as many. */
+static int32_t rank(search *s, uint64_t k)
 {
-    s->word_count = s->asked ? lexical_query_words(s->asked) : 0;
-    for (size_t w = 0; w < s->word_count; w++) {
-        buffer_append_text(&s->names, "bm25:");
-        buffer_append_str(&s->names, lexical_query_word(s->asked, w));
-        buffer_append_char(&s->names, '\0');
+    uint64_t each = s->by_vector && k < FUSED_AT_LEAST ? FUSED_AT_LEAST : k;
+    int32_t code = s->by_words ? best_by_words(s, each) : QUIPU_OK;
+    if (s->by_words && code == QUIPU_OK)
+        code = take_words(s);
+    if (code == QUIPU_OK && s->by_vector)
+        code = fuse(s, each);
+    if (code == QUIPU_OK && !sort_candidates(s))
+        code = no_memory(s);
+    if (code == QUIPU_OK && s->by_words && s->by_vector)
+        drop_twins(s);
+    return code;
+}
+
+/* ---- the answer ---- */
+
+static void drop_candidates(search *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        record_free(s->found[i].record);
+    s->count = 0;
+}
+
+/* Decodes candidates until k of them match; *passed: how many did not, which are no longer admitted. */
+static int32_t take_best(search *s, uint64_t k, size_t *passed)
+{
+    size_t kept = 0;
+    *passed = 0;
+    for (size_t i = 0; i < s->count && kept < k; i++) {
+        candidate *c = &s->found[i];
+        if (i % 256 == 255) {
+            int32_t code = call_check(s->call, s->error);
+            if (code != QUIPU_OK)
+                return code;
+        }
+        int32_t match = look_at(s, c->part, c->document, &c->record);
+        if (match < 0)
+            return match;
+        if (match == 1) {
+            candidate good = *c;
+            c->record = NULL;
+            s->found[kept++] = good;
+            continue;
+        }
+        (*passed)++;
+        if (s->which[c->part].set)
+            bits_drop(s->which[c->part].set, c->document);
     }
-    s->parts = malloc((s->found_count * s->word_count + 1) * sizeof *s->parts);
-    if (!s->parts || s->names.failed)
-        return no_memory(s);
-    for (size_t i = 0; i < s->found_count; i++)
-        for (size_t w = 0; w < s->word_count; w++)
-            s->parts[i * s->word_count + w] = lexical_explain(s->asked, w, s->best[i].slot);
+    s->count = kept;
     return QUIPU_OK;
 }
 
+/* Where the sets are not exact, what did not match is left out and the ranking is made again, deeper each time. */
 static int32_t find(search *s)
 {
-    bool locked = index_read_lock(s->ix);
-    s->now = index_now(s->ix);
-    int32_t rc = s->by_words ? score_words(s) : QUIPU_OK;
-    if (rc == QUIPU_OK && s->by_vector)
-        rc = score_vectors(s);
-    if (rc == QUIPU_OK)
-        rc = select_best(s);
-    if (rc == QUIPU_OK && s->q->flags & QUIPU_SEARCH_EXPLAIN)
-        rc = explain(s);
-    lexical_query_free(s->asked); /* bound to the state that is about to change */
-    s->asked = NULL;
-    index_unlock(s->ix, locked);
-    return rc;
+    uint64_t depth = s->q->k;
+    for (;;) {
+        size_t passed, before;
+        int32_t code = rank(s, depth);
+        if (code != QUIPU_OK)
+            return code;
+        before = s->count;
+        code = take_best(s, s->q->k, &passed);
+        if (code != QUIPU_OK || passed == 0 || s->count == s->q->k || before < depth)
+            return code;
+        drop_candidates(s);
+        depth *= 4;
+    }
 }
 
 /* ---- showing ---- */
 
-/* Fills `out` (word_count + 2 of them) with the parts of result i; how many. */
-static size_t components(const search *s, size_t i, quipu_component *out)
+/* The components of one result as they come in; names are copied one after the other. */
+typedef struct explanation {
+    quipu_component *parts;
+    size_t count, capacity;
+    buffer names;
+    bool failed;
+} explanation;
+
+static void add_component(void *context, quipu_str name, double value)
 {
-    size_t count = 0;
-    const char *name = s->names.bytes;
-    if (s->by_words)
-        out[count++] = (quipu_component){ sizeof *out, 0, str_of("bm25"), s->best[i].words };
-    for (size_t w = 0; w < s->word_count; w++) {
-        double value = s->parts[i * s->word_count + w];
-        if (value > 0)
-            out[count++] = (quipu_component){ sizeof *out, 0, str_of(name), value };
-        name += strlen(name) + 1;
+    explanation *e = context;
+    if (e->count == e->capacity) {
+        size_t capacity = e->capacity ? e->capacity * 2 : 32;
+        quipu_component *parts = realloc(e->parts, capacity * sizeof *parts);
+        e->failed = e->failed || !parts;
+        if (!parts)
+            return;
+        e->parts = parts;
+        e->capacity = capacity;
     }
+    /* Where the name lies is settled when all are there. */
+    e->parts[e->count++] = (quipu_component){ sizeof *e->parts, 0, { NULL, name.len }, value };
+    buffer_append_str(&e->names, name);
+}
+
+static int32_t explain(search *s, const candidate *c, explanation *e)
+{
+    int32_t code = QUIPU_OK;
+    size_t at = 0;
+    e->count = 0;
+    buffer_clear(&e->names);
+    if (s->by_words)
+        add_component(e, str_of("bm25"), c->words);
+    if (s->by_words && c->match != SIZE_MAX)
+        code = words_explain(s->answer, c->match, add_component, e, s->error);
     if (s->by_vector)
-        out[count++] = (quipu_component){ sizeof *out, 0, str_of("cosine"), s->best[i].cosine };
-    return count;
+        add_component(e, str_of("cosine"), c->cosine);
+    if (code == QUIPU_OK && (e->failed || e->names.failed))
+        code = no_memory(s);
+    for (size_t i = 0; code == QUIPU_OK && i < e->count; i++) {
+        e->parts[i].name.ptr = e->names.bytes + at;
+        at += (size_t)e->parts[i].name.len;
+    }
+    return code;
 }
 
 static int32_t show(search *s, quipu_hit_fn visit, void *context)
 {
-    bool explained = (s->q->flags & QUIPU_SEARCH_EXPLAIN) != 0, stop = false;
-    quipu_component *parts = explained ? calloc(s->word_count + 2, sizeof *parts) : NULL;
-    int32_t rc = explained && !parts ? no_memory(s) : QUIPU_OK;
-    for (size_t i = 0; rc == QUIPU_OK && !stop && i < s->found_count; i++) {
-        quipu_hit hit = { .struct_size = sizeof hit, .record = record_view(s->found[i]), .score = s->best[i].score };
-        if (explained)
-            hit.components = (quipu_array){ parts, components(s, i, parts), sizeof *parts };
-        rc = query_answer(visit(context, &hit), &stop, s->error);
+    explanation e = { 0 };
+    bool stop = false;
+    int32_t rc = QUIPU_OK;
+    for (size_t i = 0; rc == QUIPU_OK && !stop && i < s->count; i++) {
+        const candidate *c = &s->found[i];
+        quipu_hit hit = { .struct_size = sizeof hit, .record = record_view(c->record), .score = c->score };
+        if (s->q->flags & QUIPU_SEARCH_EXPLAIN) {
+            rc = explain(s, c, &e);
+            hit.components = (quipu_array){ e.parts, e.count, sizeof *e.parts };
+        }
+        if (rc == QUIPU_OK)
+            rc = query_answer(visit(context, &hit), &stop, s->error);
     }
-    free(parts);
+    free(e.parts);
+    buffer_free(&e.names);
     return rc;
 }
 
@@ -370,21 +419,26 @@ int32_t record_index_search(record_index *ix, const quipu_search *q, quipu_hit_f
         rc = fail(error, QUIPU_E_UNSUPPORTED, "as_of", "this backend keeps no history");
     if (rc == QUIPU_OK)
         rc = abi_check_call(call, error);
+    if (rc == QUIPU_OK)
+        rc = index_snapshot_take(ix, &s.snapshot, error);
     if (rc != QUIPU_OK)
         return rc;
+    s.now = index_now(ix);
     rc = choose(&s);
+    if (rc == QUIPU_OK)
+        rc = admit(&s);
     if (rc == QUIPU_OK)
         rc = find(&s);
     if (rc == QUIPU_OK)
         rc = show(&s, visit, context);
-    for (size_t i = 0; i < s.found_count; i++)
-        record_free(s.found[i]);
+    drop_candidates(&s);
     free(s.found);
-    free(s.best);
-    free(s.heap);
+    words_answer_free(s.answer);
+    for (size_t i = 0; s.which && i < s.snapshot->count; i++)
+        bits_free(s.which[i].set);
+    free(s.which);
     free(s.parts);
-    free(s.question);
-    buffer_free(&s.names);
-    buffer_free(&s.model);
+    vector_question_free(&s.question);
+    index_snapshot_free(s.snapshot);
     return rc;
 }

@@ -174,6 +174,11 @@ int32_t vectors_score(const vectors *v, const float *question, float *out, const
     return QUIPU_OK;
 }
 
+float vectors_cosine(const vectors *v, uint32_t row, const float *question)
+{
+    return cblas_sdot((int)v->dimension, row_at(v, row), 1, question, 1);
+}
+
 /* True where a is a worse answer than b. */
 static bool worse(vectors_match a, vectors_match b)
 {

@@ -98,7 +98,8 @@ static const unsigned char *packed_at(const words_cursor *c, const words_run *r,
     const words_head *h = c->w->head;
     uint64_t end = h->at[SECTION_POSTINGS + 1] - WORDS_PADDING;
     uint64_t at = (uint64_t)(c->list - c->w->bytes) + (uint64_t)r->at * 4;
-    uint64_t distances = ((uint64_t)count * r->distance_bits + 7) / 8, times = ((uint64_t)count * r->times_bits + 7) / 8;
+    uint64_t distances = ((uint64_t)count * r->distance_bits + 7) / 8,
+             times = ((uint64_t)count * r->times_bits + 7) / 8;
     if (r->distance_bits > 32 || r->times_bits > 16 || at > end || end - at < distances + times)
         return NULL;
     return c->w->bytes + at;

@@ -1,0 +1,52 @@
+/* view.h - the inside of a view, shared by view*.c and catalogue.c. */
+#ifndef PLUGINS_GIT_VIEW_H
+#define PLUGINS_GIT_VIEW_H
+
+#include "backend.h"
+
+/* So many changes are worth a save: while running, and at close. */
+enum { SAVE_EVERY = 2000, WORTH_SAVING = 64 };
+
+struct view {
+    int references;
+    pthread_mutex_t lock; /* held while it is caught up or saved */
+    record_index *index;
+    object_id at;
+    char **aside; /* paths */
+    size_t aside_count;
+    bool past; /* a fork of the present one: its versions may be in the index already */
+};
+
+/* An empty one. beside (may be NULL): an index whose vectors it uses. */
+int32_t view_new(quipu_backend *self, record_index *beside, view **out, quipu_error *error);
+view *view_hold(view *v);
+/* One that holds the same and becomes a view of the past. With from->lock held. */
+int32_t view_fork(quipu_backend *self, view *from, view **out, quipu_error *error);
+/* Puts another view (or none) in the place of the present one, if that is `old` still. */
+void view_replace(quipu_backend *self, view *old, view *fresh);
+
+/* ---- view_follow.c ---- */
+
+/* With v->lock held. After a failure the view may be anywhere between the two: it must be given up. */
+int32_t view_go_to(quipu_backend *self, view *v, const object_id *to, quipu_error *error);
+/* The tree of a commit; none of none. */
+int32_t view_tree(quipu_backend *self, const object_id *commit_id, object_id *out, quipu_error *error);
+int32_t view_read_file(quipu_backend *self, const object_id *blob, const char *path, record **out, quipu_error *error);
+
+/* ---- catalogue.c ---- */
+
+/* A view of what was saved; not QUIPU_OK where there is nothing good. now (may be NULL): the view whose place it takes. */
+int32_t catalogue_load(quipu_backend *self, view *now, view **out);
+bool catalogue_is_there(quipu_backend *self);
+/* True where another process has saved a state that is newer than this view. */
+bool catalogue_is_nearer(quipu_backend *self, const view *v);
+/* Saves a view, if it has learned as much as `worth` and no other process is at it. With its lock held. False: others have saved what the
+ * view does not stand on; one that is loaded anew can be saved. */
+bool catalogue_save(quipu_backend *self, view *v, uint64_t worth);
+/* What was saved is not to be used again. */
+void catalogue_drop(quipu_backend *self);
+/* In the middle of a bulk: writes what is in memory to files. *writer: NULL at first; kept until catalogue_spill_end. */
+void catalogue_spill(quipu_backend *self, view *v, derived_writer **writer);
+void catalogue_spill_end(quipu_backend *self, view *v, bool good, derived_writer *writer);
+
+#endif
