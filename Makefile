@@ -59,7 +59,7 @@ LIBCORE    := $(B)/lib/libcore.a
 LIBTEST    := $(B)/lib/libtest.a
 
 BASE_LIBS    := -lcrypto
-SDK_LIBS     := -lcjson -lstemmer -lopenblas -lm
+SDK_LIBS     := -lcjson -lstemmer -lutf8proc -lopenblas -lm
 STORAGE_LIBS := -lgit2 -ldeflate
 
 PLUGINS := $(filter-out sdk,$(sort $(foreach f,$(wildcard plugins/*/*.c),$(word 2,$(subst /, ,$(f))))))
@@ -130,8 +130,10 @@ include tests/fuzz/fuzz.mk
 # tests/crash/ drives the git backend through a faulty table of file operations: it links the backend itself.
 CRASH_OBJ := $(call objects,$(filter-out tests/crash/test_%,$(wildcard tests/crash/*.c)) $(wildcard plugins/git/*.c))
 
+# A test named after a plugin links it: test_embed_bert.c and plugins/embed_bert/.
+tested_plugin = $(call objects,$(wildcard plugins/$(patsubst test_%,%,$(basename $(notdir $(1))))/*.c))
 define test_rule
-$(B)/tests/$(basename $(notdir $(1))): $(call objects,$(1)) $(if $(filter tests/crash/%,$(1)),$(CRASH_OBJ)) $(TEST_ARCHIVES)
+$(B)/tests/$(basename $(notdir $(1))): $(call objects,$(1)) $(call tested_plugin,$(1)) $(if $(filter tests/crash/%,$(1)),$(CRASH_OBJ)) $(TEST_ARCHIVES)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -pie -o $$@ $$^ $$(TEST_LIBS)

@@ -184,7 +184,8 @@ typedef struct answer {
     uint64_t limit; /* of a list: one hit more than this is asked for, to know whether there is more */
     bool scored, explain, more;
     buffer cursor;
-    receipt *receipt; /* or NULL: none was asked for */
+    bool with_receipt;
+    receipt receipt;
 } answer;
 
 static void append_components(const quipu_array *components, buffer *out)
@@ -256,8 +257,8 @@ static int32_t take_hit(void *context, const quipu_hit *hit)
     if (code != QUIPU_OK)
         return code;
     a->shown++;
-    if (a->receipt)
-        receipt_add(a->receipt, hit);
+    if (a->with_receipt)
+        receipt_add(&a->receipt, hit);
     if (a->limit && a->shown == a->limit)
         buffer_append_str(&a->cursor, hit->cursor);
     return QUIPU_OK;
@@ -282,6 +283,7 @@ static int32_t answer_end(answer *a, int32_t code, quipu_sink_fn sink, void *con
     }
     buffer_free(&a->text);
     buffer_free(&a->cursor);
+    receipt_free(&a->receipt);
     return code;
 }
 
@@ -293,12 +295,13 @@ static int32_t check_sink(quipu_sink_fn sink, quipu_error *error)
 /* Searches as the request says; the results and, where it was asked for, the receipt go to `a`. */
 static int32_t run_search(quipu *q, request *r, answer *a, const quipu_call *call, quipu_error *error)
 {
-    receipt made = { 0 };
-    int32_t code = r->receipt ? receipt_begin(&made, q, r->as_of, r->choice, r->now, call, error) : QUIPU_OK;
+    int32_t code = QUIPU_OK;
+    a->explain = r->explain;
+    a->with_receipt = r->receipt;
     if (r->receipt) {
-        a->receipt = &made;
-        r->as_of = receipt_commit(&made);
-        r->now = made.now;
+        code = receipt_begin(&a->receipt, q, r->as_of, r->choice, r->now, call, error);
+        r->as_of = receipt_commit(&a->receipt);
+        r->now = a->receipt.now;
     }
     filter_view(r->filter)->now = r->now;
     quipu_search query = { .struct_size = sizeof query,
@@ -308,18 +311,15 @@ static int32_t run_search(quipu *q, request *r, answer *a, const quipu_call *cal
                            .text = r->text,
                            .k = r->number,
                            .mode = r->choice };
-    a->explain = r->explain;
     buffer_append_text(&a->text, "{\"results\":[");
     if (code == QUIPU_OK)
         code = quipu_search_records(q, &query, take_hit, a, call, error);
     buffer_append_text(&a->text, "]");
     if (code == QUIPU_OK && r->receipt) {
         buffer_append_text(&a->text, ",\"receipt\":");
-        code = receipt_print(&made, q, r->tree, &a->text, error);
+        code = receipt_print(&a->receipt, q, r->tree, &a->text, error);
     }
     buffer_append_text(&a->text, "}");
-    a->receipt = NULL;
-    receipt_free(&made);
     return code;
 }
 

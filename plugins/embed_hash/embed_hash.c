@@ -106,23 +106,12 @@ static int32_t hash_model(quipu_embedder *self, quipu_model *out, quipu_error *e
     return QUIPU_OK;
 }
 
-static int32_t check_texts(const quipu_array *texts, uint32_t purpose, quipu_vector_fn visit, quipu_error *error)
-{
-    if (!texts || !visit)
-        return fail(error, QUIPU_E_INVALID, texts ? "visit" : "texts", "texts and visit must be given");
-    if (purpose > QUIPU_EMBED_QUERY)
-        return fail(error, QUIPU_E_INVALID, "purpose", "purpose %u is not known", purpose);
-    int32_t code = abi_check_array(texts, sizeof(quipu_str), "texts", error);
-    for (uint64_t i = 0; code == QUIPU_OK && i < texts->count; i++)
-        code = abi_check_text(*QUIPU_AT(quipu_str, texts, i), false, "texts", error);
-    return code;
-}
-
 static int32_t hash_embed(quipu_embedder *self, const quipu_array *texts, uint32_t purpose, quipu_vector_fn visit,
                           void *context, const quipu_call *call, quipu_error *error)
 {
     int32_t code;
-    if ((code = need_open(self, error)) != QUIPU_OK || (code = check_texts(texts, purpose, visit, error)) != QUIPU_OK ||
+    if ((code = need_open(self, error)) != QUIPU_OK ||
+        (code = abi_check_embed(texts, purpose, visit, error)) != QUIPU_OK ||
         (code = abi_check_call(call, error)) != QUIPU_OK)
         return code;
     float *vector = malloc(self->dimension * sizeof *vector);

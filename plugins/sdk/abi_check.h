@@ -39,6 +39,9 @@ int32_t abi_check_open(const quipu_open_params *params, quipu_error *error);
 /* The same for a backend that knows other flags than QUIPU_OPEN_READ_ONLY and QUIPU_OPEN_NO_CREATE. */
 int32_t abi_check_open_flags(const quipu_open_params *params, uint32_t known, quipu_error *error);
 
+/* Checks the arguments of an embedder's embed: texts that can be walked, each UTF-8 without NUL, a known purpose, a visitor. */
+int32_t abi_check_embed(const quipu_array *texts, uint32_t purpose, quipu_vector_fn visit, quipu_error *error);
+
 /* What a plugin's init does with the two ranges (it can stand in that slot as it is): *chosen is the version of these headers where the host speaks it as well.
  * Errors: ABI, with both sides in the message; INVALID. */
 int32_t abi_negotiate(const quipu_host *host, uint32_t abi_min, uint32_t abi_max, uint32_t *chosen, quipu_error *error);

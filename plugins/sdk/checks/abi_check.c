@@ -122,6 +122,18 @@ int32_t abi_check_open_flags(const quipu_open_params *params, uint32_t known, qu
     return QUIPU_OK;
 }
 
+int32_t abi_check_embed(const quipu_array *texts, uint32_t purpose, quipu_vector_fn visit, quipu_error *error)
+{
+    if (!texts || !visit)
+        return fail(error, QUIPU_E_INVALID, texts ? "visit" : "texts", "texts and visit must be given");
+    if (purpose > QUIPU_EMBED_QUERY)
+        return fail(error, QUIPU_E_INVALID, "purpose", "purpose %u is not known", purpose);
+    int32_t code = abi_check_array(texts, sizeof(quipu_str), "texts", error);
+    for (uint64_t i = 0; code == QUIPU_OK && i < texts->count; i++)
+        code = abi_check_text(*QUIPU_AT(quipu_str, texts, i), false, "texts", error);
+    return code;
+}
+
 int32_t abi_negotiate(const quipu_host *host, uint32_t abi_min, uint32_t abi_max, uint32_t *chosen, quipu_error *error)
 {
     const uint32_t mine = QUIPU_ABI_VERSION;
