@@ -287,6 +287,22 @@ static int32_t look_into(table *t, const known *k)
     return code;
 }
 
+static int32_t tell_strays(const table *t)
+{
+    const repair *r = t->repair;
+    int32_t code = QUIPU_OK;
+    for (size_t i = 0; i < t->count && code == QUIPU_OK; i++) {
+        object_type type = 0;
+        buffer bytes = { 0 };
+        if (!(t->items[i].flags & REACHED) &&
+            objects_read_any(r->store->objects, &t->items[i].id, &type, &bytes, NULL) == QUIPU_OK &&
+            type == OBJECT_BLOB)
+            code = r->options->stray(r->options->context, &t->items[i].id, str_make(bytes.bytes, bytes.len));
+        buffer_free(&bytes);
+    }
+    return code;
+}
+
 int32_t repair_reach(repair *r)
 {
     table t = { .repair = r };
@@ -298,6 +314,8 @@ int32_t repair_reach(repair *r)
     if (code == QUIPU_OK && t.told > TOLD_MOST)
         code = repair_tell(r, REPAIR_DAMAGE, "objects", NULL, "%llu more are lost",
                            (unsigned long long)(t.told - TOLD_MOST));
+    if (code == QUIPU_OK && r->folders_were_lost && r->options->stray)
+        code = tell_strays(&t);
     free_table(&t);
     return code;
 }

@@ -160,6 +160,7 @@ static int32_t heal_folder(healing *h, object_id *id, unsigned depth)
     if (depth > DEPTH_MAX)
         return QUIPU_OK;
     if (!is_readable(h, id, OBJECT_TREE)) {
+        h->repair->folders_were_lost = true;
         code = last_readable(h, OBJECT_TREE, id, &of);
         if (code == QUIPU_OK)
             code = tell_file(h, id, &of);

@@ -25,6 +25,8 @@ typedef struct repair_options {
     int64_t now;             /* microseconds */
     const char *marker;      /* the file that every commit of such a store has at its root: "quipu.json" */
     const char *marker_text; /* what it holds, where it is lost */
+    /* Where folders of the head were lost: told of each blob that no ref leads to, for it may have been in them; or NULL. */
+    int32_t (*stray)(void *context, const object_id *id, quipu_str bytes);
     repair_fn visit;
     void *context;
 } repair_options;

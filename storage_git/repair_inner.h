@@ -12,6 +12,7 @@ typedef struct repair {
     git_store *store;
     const repair_options *options;
     aside *aside;           /* NULL: it only looks */
+    bool folders_were_lost; /* of the head */
     bool packs_are_damaged; /* and stay so: it only looks */
     const quipu_call *call;
     quipu_error *error;

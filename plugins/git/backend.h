@@ -177,6 +177,8 @@ typedef struct verification {
     uint32_t flags;
     bool repair;
     uint64_t damages; /* told so far */
+    struct stray *strays; /* verify_strays.c */
+    size_t stray_count;
     quipu_finding_fn visit;
     void *context;
     const quipu_call *call;
@@ -188,6 +190,12 @@ int32_t verify_tell(verification *v, uint32_t severity, const char *area, const 
                     uint64_t count);
 /* The records cannot be read: because of the damage that was told, or of one that was not. */
 int32_t verify_unreadable(verification *v, const char *why);
+/* Ends the transaction with a commit of this operation's own; *lost as git_publish has it. list: lines for its message. */
+int32_t verify_commit(verification *v, git_transaction *t, const char *subject, const buffer *list, bool *lost);
+/* verify_strays.c: records whose folders were lost. Notes one, if it is one; brings them back; forgets them. */
+int32_t verify_note_stray(verification *v, const object_id *blob, quipu_str bytes);
+int32_t verify_strays(verification *v);
+void verify_free_strays(verification *v);
 /* verify_records.c: files that are no records, and what is derived from the records. */
 int32_t verify_records(verification *v);
 

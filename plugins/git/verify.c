@@ -36,6 +36,11 @@ static int32_t show(void *context, uint32_t severity, const char *area, const ch
     return verify_tell(context, severity, area, subject, message, count);
 }
 
+static int32_t note_stray(void *context, const object_id *id, quipu_str bytes)
+{
+    return verify_note_stray(context, id, bytes);
+}
+
 static int32_t verify_storage(verification *v)
 {
     repair_options options = { .repair = v->repair,
@@ -43,6 +48,7 @@ static int32_t verify_storage(verification *v)
                                .now = clock_now(v->self->host),
                                .marker = FORMAT_FILE,
                                .marker_text = format_text,
+                               .stray = v->repair ? note_stray : NULL,
                                .visit = show,
                                .context = v };
     return git_repair(v->self->store, &options, v->call, v->error);
@@ -52,9 +58,31 @@ static int32_t verify_storage(verification *v)
 static int32_t verify_contents(verification *v)
 {
     quipu_error why = { .struct_size = sizeof why };
-    if (check_format(v->self, &why) == QUIPU_OK)
-        return verify_records(v);
+    if (check_format(v->self, &why) == QUIPU_OK) {
+        int32_t code = verify_strays(v);
+        return code == QUIPU_OK ? verify_records(v) : code;
+    }
     return verify_unreadable(v, why.message);
+}
+
+int32_t verify_commit(verification *v, git_transaction *t, const char *subject, const buffer *list, bool *lost)
+{
+    object_id revision;
+    buffer message = { 0 };
+    int64_t now = clock_now(v->self->host);
+    buffer_printf(&message, "repair: %s\n\n%s\nQuipu-Op: repair\n", subject, list->bytes ? list->bytes : "");
+    commit_words words = {
+        .author = str_of("quipu"), .time = now, .committed = now, .message = str_make(message.bytes, message.len)
+    };
+    int32_t code = message.failed || list->failed
+                       ? fail(v->error, QUIPU_E_NO_MEMORY, NULL, "no memory to repair the store")
+                       : git_transaction_commit(t, &words, &revision, v->error);
+    if (code == QUIPU_OK)
+        code = git_publish(t, lost, v->error);
+    else
+        git_abort(t);
+    buffer_free(&message);
+    return code;
 }
 
 static int32_t check_request(quipu_backend *self, uint32_t flags, const quipu_call *call, quipu_error *error)
@@ -72,12 +100,19 @@ static int32_t check_request(quipu_backend *self, uint32_t flags, const quipu_ca
 static int32_t verify(quipu_backend *self, uint32_t flags, quipu_finding_fn visit, void *context,
                       const quipu_call *call, quipu_error *error)
 {
-    verification v = { self, flags, flags & QUIPU_VERIFY_REPAIR, 0, visit, context, call, error };
+    verification v = { .self = self,
+                       .flags = flags,
+                       .repair = flags & QUIPU_VERIFY_REPAIR,
+                       .visit = visit,
+                       .context = context,
+                       .call = call,
+                       .error = error };
     int32_t code = check_request(self, flags, call, error);
     if (code == QUIPU_OK)
         code = verify_storage(&v);
     if (code == QUIPU_OK)
         code = verify_contents(&v);
+    verify_free_strays(&v);
     return code == VERIFY_ENOUGH ? QUIPU_OK : code;
 }
 

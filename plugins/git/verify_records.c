@@ -7,6 +7,7 @@
 #include "backend.h"
 
 #include <base/fail.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define ASIDE_FOLDER "aside"
@@ -112,26 +113,18 @@ static int32_t move_files(verification *v, git_transaction *t, paths *p, char **
 static int32_t commit_moves(verification *v, paths *p, char **targets, bool *lost)
 {
     git_transaction *t;
-    object_id revision;
-    buffer list = { 0 }, message = { 0 };
-    int64_t now = clock_now(v->self->host);
+    char subject[80];
+    buffer list = { 0 };
     int32_t code = git_begin(v->self->store, v->call, &t, v->error);
     if (code != QUIPU_OK)
         return code;
     code = move_files(v, t, p, targets, &list);
-    buffer_printf(&message, "repair: %zu files that are no records of their paths\n\n%s\nQuipu-Op: repair\n", p->count,
-                  list.bytes ? list.bytes : "");
-    commit_words words = {
-        .author = str_of("quipu"), .time = now, .committed = now, .message = str_make(message.bytes, message.len)
-    };
+    snprintf(subject, sizeof subject, "%zu files that are no records of their paths", p->count);
     if (code == QUIPU_OK)
-        code = message.failed || list.failed ? no_memory(v) : git_transaction_commit(t, &words, &revision, v->error);
-    if (code == QUIPU_OK)
-        code = git_publish(t, lost, v->error);
+        code = verify_commit(v, t, subject, &list, lost);
     else
         git_abort(t);
     buffer_free(&list);
-    buffer_free(&message);
     return code;
 }
 

@@ -344,6 +344,25 @@ static void a_damaged_loose_object_is_set_aside(void **state)
     assert_nothing_deleted();
 }
 
+/* The root of r6's commit, or its whole way down to the record, is lost; what the record said is not. */
+static void a_record_whose_folders_are_lost_is_found_again(void **state)
+{
+    (void)state;
+    shell("cd store && " UNPACK
+          " && for d in records $(git ls-tree -r -t --name-only HEAD | grep '^records/./' | grep -v "
+          "json); do x=$(git rev-parse HEAD:$d) && git cat-file -e HEAD~2:$d 2>/dev/null && test $x = $(git rev-parse "
+          "HEAD~2:$d) || rm -f objects/$(echo $x | cut -c 1-2)/$(echo $x | cut -c 3-); done");
+    repair();
+    assert_said("the record was found again");
+    assert_ids(all_ids);
+    quipu *q = memories_open(store);
+    assert_string_equal(memories_text(q, "r6", NULL), "what was said first, number 6");
+    assert_string_equal(memories_text(q, "r1", NULL), "what was said last");
+    memories_close(q);
+    shell("git -C store log -1 --format=%%B");
+    assert_non_null(strstr(output, "records were found again"));
+}
+
 static void a_lost_root_is_rebuilt_from_the_commit_before(void **state)
 {
     (void)state;
@@ -583,6 +602,7 @@ int main(void)
         FRESH(a_lost_record_gets_its_last_readable_version),
         FRESH(a_lost_record_without_another_version_goes_and_is_named),
         FRESH(a_damaged_loose_object_is_set_aside),
+        FRESH(a_record_whose_folders_are_lost_is_found_again),
         FRESH(a_lost_root_is_rebuilt_from_the_commit_before),
         FRESH(a_store_whose_branch_is_gone_is_not_begun_anew),
         FRESH(a_deleted_branch_is_put_back),
