@@ -13,6 +13,7 @@
 #define PLUGINS_GIT_BACKEND_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <quipu/backend.h>
 #include <quipu/ext/branches.h>
 #include <quipu/ext/history.h>
@@ -50,8 +51,16 @@ typedef struct applied_ids {
 enum {
     INBOX_REFUSED = 8,
     PAST_VIEWS = 4,
+    RESOLVED = 8,
     RECORD_MAX_MOST = 64 << 20 /* bytes that the setting record_max may allow */
 };
+
+/* What `as_of` led to from a head. */
+typedef struct resolved {
+    object_id head, at;
+    char spec[40];
+    size_t len; /* 0: none */
+} resolved;
 
 struct quipu_backend {
     const quipu_host *host;
@@ -66,6 +75,10 @@ struct quipu_backend {
     view *present;                          /* of the branch's head; NULL until it is needed */
     pthread_mutex_t views;                  /* guards the pointers here, not what they lead to */
     view *past[PAST_VIEWS];                 /* of commits that were asked for, the latest first */
+    resolved resolved[RESOLVED];            /* under `views` */
+    unsigned next_resolved;                 /* likewise */
+    bool follows;                           /* the catalogue was up to date when the store was opened */
+    atomic_uint written;                    /* change sets since then */
     derived *catalogue;                     /* NULL: none */
     bool catalogue_bad;                     /* what was saved is damaged: under `views` */
     object_id inbox_refused[INBOX_REFUSED]; /* what could not be merged, the latest first: told once */
@@ -137,6 +150,9 @@ void view_drop_aside(view *v, const char *path);
 void view_save(quipu_backend *self);
 /* Gives the present view up: the next question makes one anew. */
 void view_forget(quipu_backend *self);
+/* Told of a change set that was written: now and then the present view is caught up and saved, so that a writer that reads nothing and is
+ * killed leaves little to do. */
+void view_follow_writer(quipu_backend *self);
 /* The index of a view has shown damage: neither views nor what was saved are used again. */
 void view_distrust(quipu_backend *self);
 /* A revision or a time to a commit, as history.h says. */
@@ -156,6 +172,8 @@ int32_t record_of_file(const char *path, quipu_str bytes, record **out, quipu_er
 
 /* Opens it where the store may be written to (plugin.c). */
 void catalogue_open(quipu_backend *self);
+/* True where it reflects the head. */
+bool catalogue_is_current(quipu_backend *self);
 /* Throws it away, and the present view with it: both are made anew from the tree. */
 int32_t catalogue_forget(quipu_backend *self, quipu_error *error);
 

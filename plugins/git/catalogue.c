@@ -107,6 +107,15 @@ int32_t catalogue_forget(quipu_backend *self, quipu_error *error)
     return code;
 }
 
+bool catalogue_is_current(quipu_backend *self)
+{
+    char position[DERIVED_POSITION_MAX];
+    object_id saved, head;
+    return self->catalogue && derived_peek(self->catalogue, position) == OBJECT_ID_HEX &&
+           object_id_parse(position, &saved) && git_store_head(self->store, &head, NULL) == QUIPU_OK &&
+           object_id_equal(&saved, &head);
+}
+
 bool catalogue_is_there(quipu_backend *self)
 {
     char position[DERIVED_POSITION_MAX];

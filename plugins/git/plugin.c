@@ -124,6 +124,8 @@ static int32_t git_open(quipu_backend *self, const quipu_open_params *params, co
         code = made && !(self->flags & QUIPU_OPEN_READ_ONLY) ? write_format(self, error) : check_format(self, error);
     if (code == QUIPU_OK) {
         catalogue_open(self);
+        self->follows =
+            self->catalogue && !(self->flags & QUIPU_OPEN_READ_ONLY) && (made || catalogue_is_current(self));
         inbox_empty(self);
     } else {
         let_go(self);

@@ -270,6 +270,15 @@ void view_save(quipu_backend *self)
     view_give(other);
 }
 
+void view_follow_writer(quipu_backend *self)
+{
+    view *v;
+    if (!self->follows || atomic_fetch_add(&self->written, 1) % SAVE_EVERY != SAVE_EVERY - 1)
+        return;
+    if (take_present(self, &v, NULL) == QUIPU_OK)
+        view_give(v);
+}
+
 void view_forget(quipu_backend *self)
 {
     pthread_mutex_lock(&self->views);
@@ -291,18 +300,50 @@ void view_distrust(quipu_backend *self)
 
 /* ---- the past ---- */
 
+/* A time or "HEAD~N" may be far back: what it led to from this head is known for a while. */
+static bool resolved_before(quipu_backend *self, quipu_str spec, const object_id *head, object_id *out)
+{
+    bool found = false;
+    pthread_mutex_lock(&self->views);
+    for (size_t i = 0; i < RESOLVED && !found; i++) {
+        const resolved *r = &self->resolved[i];
+        found = r->len == spec.len && memcmp(r->spec, spec.ptr, r->len) == 0 && object_id_equal(&r->head, head);
+        if (found)
+            *out = r->at;
+    }
+    pthread_mutex_unlock(&self->views);
+    return found;
+}
+
+static void remember_resolved(quipu_backend *self, quipu_str spec, const object_id *head, const object_id *at)
+{
+    if (spec.len > sizeof self->resolved[0].spec)
+        return;
+    pthread_mutex_lock(&self->views);
+    resolved *r = &self->resolved[self->next_resolved++ % RESOLVED];
+    *r = (resolved){ .head = *head, .at = *at, .len = (size_t)spec.len };
+    memcpy(r->spec, spec.ptr, r->len);
+    pthread_mutex_unlock(&self->views);
+}
+
 int32_t view_resolve(quipu_backend *self, quipu_str spec, object_id *out, quipu_error *error)
 {
     int64_t time;
     bool date = false;
     object_id head;
-    if (spec.len >= 10 && spec.ptr[4] == '-' && time_parse(spec, "as_of", &date, &time, NULL) == QUIPU_OK) {
-        int32_t code = git_store_head(self->store, &head, error);
-        /* commits know whole seconds: one of this very second counts as made */
-        int64_t end = date ? time + 86400 * (int64_t)1000000 - 1 : time;
-        return code == QUIPU_OK ? commit_at_time(git_store_objects(self->store), &head, end, out, error) : code;
-    }
-    return git_store_resolve(self->store, spec, out, error);
+    bool is_time = spec.len >= 10 && spec.ptr[4] == '-' && time_parse(spec, "as_of", &date, &time, NULL) == QUIPU_OK;
+    /* only what is counted from HEAD: other names may be moved while it stays */
+    bool from_head = is_time || (spec.len > 5 && memcmp(spec.ptr, "HEAD~", 5) == 0);
+    int32_t code = from_head ? git_store_head(self->store, &head, error) : QUIPU_OK;
+    if (code != QUIPU_OK || (from_head && resolved_before(self, spec, &head, out)))
+        return code;
+    /* commits know whole seconds: one of this very second counts as made */
+    int64_t end = is_time && date ? time + 86400 * (int64_t)1000000 - 1 : time;
+    code = is_time ? commit_at_time(git_store_objects(self->store), &head, end, out, error)
+                   : git_store_resolve(self->store, spec, out, error);
+    if (code == QUIPU_OK && from_head)
+        remember_resolved(self, spec, &head, out);
+    return code;
 }
 
 /* From the present view, which has most of its records; from the tree alone where that fails. */

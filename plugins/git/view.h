@@ -5,7 +5,7 @@
 #include "backend.h"
 
 /* So many changes are worth a save: while running, and at close. */
-enum { SAVE_EVERY = 2000, WORTH_SAVING = 64 };
+enum { SAVE_EVERY = 512, WORTH_SAVING = 64 };
 
 struct view {
     int references;

@@ -476,5 +476,7 @@ int32_t git_apply(quipu_backend *self, const quipu_change_set *set, quipu_receip
     if (code != QUIPU_OK)
         return code;
     run_request(self, &r);
+    if (r.code == QUIPU_OK && !object_id_is_none(&r.revision))
+        view_follow_writer(self);
     return request_answer(&r, receipt, error);
 }

@@ -138,6 +138,12 @@ static int64_t floor_divide(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
+static void write_digits(char *to, int64_t value, int count)
+{
+    for (; count > 0; value /= 10)
+        to[--count] = (char)('0' + value % 10);
+}
+
 void time_print(int64_t time, buffer *out)
 {
     int64_t seconds = floor_divide(time, MICROSECONDS);
@@ -153,11 +159,14 @@ void time_print(int64_t time, buffer *out)
     int64_t day = day_of_year - (153 * march_month + 2) / 5 + 1;
     int64_t month = march_month < 10 ? march_month + 3 : march_month - 9;
     int64_t year = year_of_era + era * 400 + (month <= 2);
-    buffer_printf(out, "%04d-%02d-%02dT%02d:%02d:%02d", (int)year, (int)month, (int)day, (int)(clock / 3600),
-                  (int)(clock / 60 % 60), (int)(clock % 60));
-    if (micros % 1000 != 0)
-        buffer_printf(out, ".%06d", (int)micros);
-    else if (micros != 0)
-        buffer_printf(out, ".%03d", (int)(micros / 1000));
+    char text[] = "0000-00-00T00:00:00.000000Z";
+    write_digits(text, year, 4);
+    write_digits(text + 5, month, 2);
+    write_digits(text + 8, day, 2);
+    write_digits(text + 11, clock / 3600, 2);
+    write_digits(text + 14, clock / 60 % 60, 2);
+    write_digits(text + 17, clock % 60, 2);
+    write_digits(text + 20, micros, 6);
+    buffer_append(out, text, micros == 0 ? 19 : micros % 1000 == 0 ? 23 : 26);
     buffer_append_char(out, 'Z');
 }

@@ -1,0 +1,259 @@
+/* test_git_index.c - the saved index of the git backend: shared by processes, saved while running, as of any commit. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <base/buffer.h>
+#include <quipu.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <tests/support/memories.h>
+#include <tests/support/scratch.h>
+#include <unistd.h>
+
+static char folder[128]; /* of the test at hand; the store is in it */
+static char store[160];
+
+static int begin(void **state)
+{
+    (void)state;
+    memories_time = 0;
+    scratch_make(folder);
+    snprintf(store, sizeof store, "%s/store", folder);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    scratch_remove(folder);
+    return 0;
+}
+
+static void shell(const char *command)
+{
+    char whole[1000];
+    snprintf(whole, sizeof whole, "cd '%s' && { %s; }", folder, command);
+    assert_int_equal(system(whole), 0);
+}
+
+/* `count` records as one write each, in one publication. */
+static void add_many(quipu *q, int from, int count)
+{
+    quipu_error error = { .struct_size = sizeof error };
+    quipu_write *writes = calloc((size_t)count, sizeof *writes);
+    quipu_array *groups = calloc((size_t)count, sizeof *groups);
+    char(*json)[100] = calloc((size_t)count, sizeof *json);
+    uint64_t done;
+    for (int i = 0; i < count; i++) {
+        int len = snprintf(json[i], sizeof json[i], "{\"id\":\"r%05d\",\"text\":\"fox %d of many\"}", from + i, from + i);
+        writes[i] = (quipu_write){ .struct_size = sizeof *writes,
+                                   .op = QUIPU_CHANGE_PUT,
+                                   .json = { json[i], (uint64_t)len } };
+        groups[i] = (quipu_array){ &writes[i], 1, sizeof *writes };
+    }
+    quipu_array all = { groups, (uint64_t)count, sizeof *groups };
+    assert_int_equal(quipu_write_sets(q, &all, NULL, NULL, &done, NULL, &error), QUIPU_OK);
+    free(writes);
+    free(groups);
+    free(json);
+}
+
+/* ---- as of ---- */
+
+static void every_commit_can_be_searched(void **state)
+{
+    enum { STEPS = 12 };
+    char revision[STEPS][64], words[STEPS][40], expected[STEPS][400], listed[STEPS][400];
+    (void)state;
+    quipu *q = memories_open(store);
+    for (int i = 0; i < STEPS; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "r%d", i % 5); /* records change, go, and come back as they were */
+        snprintf(words[i], sizeof words[i], "fox number %d", i % 7);
+        snprintf(revision[i], sizeof revision[i], "%s",
+                 i % 6 == 5 ? memories_delete(q, "r1") : memories_put(q, id, words[i]));
+        snprintf(expected[i], sizeof expected[i], "%s", memories_search(q, "fox", NULL));
+        snprintf(listed[i], sizeof listed[i], "%s", memories_list(q, NULL));
+        if (i == STEPS / 2) { /* some of the versions are in files, others in memory */
+            memories_close(q);
+            q = memories_open(store);
+        }
+    }
+    for (int round = 0; round < 3; round++) {
+        for (int i = STEPS - 1; i >= 0; i -= 1 + round) {
+            assert_string_equal(memories_search(q, "fox", revision[i]), expected[i]);
+            assert_string_equal(memories_list(q, revision[i]), listed[i]);
+        }
+        if (round == 0)
+            memories_put(q, "later", "fox that came later");
+        if (round == 1) {
+            memories_close(q);
+            shell("rm -rf store/quipu/catalogue"); /* and with no version known but the present ones */
+            q = memories_open(store);
+        }
+    }
+    memories_close(q);
+}
+
+static void another_layout_of_a_file_is_found_in_the_past(void **state)
+{
+    char revision[64];
+    (void)state;
+    quipu *q = memories_open(store);
+    memories_put(q, "a", "the old bridge");
+    shell("git clone -q store clone 2>/dev/null && f=$(find clone -name a.json) && tr -d '\\n' <\"$f\" | sed "
+          "'s/old/long/' >new && mv new \"$f\" && cd clone && git -c user.name=x -c user.email=x@x commit -qam By-hand && "
+          "git push -q && git rev-parse HEAD >../revision");
+    FILE *f = NULL;
+    char path[200];
+    snprintf(path, sizeof path, "%s/revision", folder);
+    f = fopen(path, "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%63s", revision), 1);
+    fclose(f);
+    assert_string_equal(memories_text(q, "a", NULL), "the long bridge");
+    assert_string_equal(memories_search(q, "long", NULL), "a ");
+    memories_put(q, "a", "the new bridge");
+    assert_string_equal(memories_search(q, "long", revision), "a ");
+    assert_string_equal(memories_search(q, "new", revision), "");
+    assert_string_equal(memories_search(q, "long", NULL), "");
+    memories_close(q);
+}
+
+/* ---- saved while running ---- */
+
+static long files_in_catalogue(void)
+{
+    char command[300];
+    long count = -1;
+    snprintf(command, sizeof command, "ls '%s/quipu/catalogue' | grep -c segment-", store);
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%ld", &count), 1);
+    pclose(f);
+    return count;
+}
+
+static void a_reader_that_is_killed_has_saved_what_it_learned(void **state)
+{
+    int status;
+    (void)state;
+    quipu *q = memories_open(store);
+    add_many(q, 0, 1500);
+    pid_t child = fork();
+    if (child == 0) {
+        quipu *own = memories_open(store);
+        if (strcmp(memories_search(own, "1234", NULL), "r01234 ") != 0)
+            _exit(1);
+        raise(SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_true(files_in_catalogue() > 0);
+    add_many(q, 1500, 20);
+    assert_string_equal(memories_search(q, "1234", NULL), "r01234 "); /* goes on from what the child saved */
+    assert_int_equal(memories_count(q), 1520);
+    assert_string_equal(memories_faults(q), "");
+    memories_close(q);
+}
+
+static void a_writer_that_never_reads_saves_too(void **state)
+{
+    int status;
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        quipu *own = NULL;
+        if (memories_try_open(store, "{\"durability\":\"relaxed\"}", 0, &own) != QUIPU_OK)
+            _exit(1);
+        for (int i = 0; i < 600; i++) {
+            char id[16];
+            snprintf(id, sizeof id, "r%05d", i);
+            memories_put(own, id, "fox of many");
+        }
+        raise(SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_true(files_in_catalogue() > 0);
+    quipu *q = memories_open(store);
+    assert_int_equal(memories_count(q), 600);
+    assert_string_equal(memories_faults(q), "");
+    memories_close(q);
+}
+
+/* Every search sees what was written before it began, whoever saves meanwhile. */
+static void processes_that_read_write_and_save_see_each_other(void **state)
+{
+    enum { PROCESSES = 3, ROUNDS = 4, EACH = 200 };
+    (void)state;
+    memories_close(memories_open(store));
+    for (int p = 0; p < PROCESSES; p++)
+        if (fork() == 0) {
+            quipu *q = memories_open(store);
+            for (int round = 0; round < ROUNDS; round++) {
+                char words[20], wanted[20];
+                int last = p * 10000 + (round + 1) * EACH - 1;
+                add_many(q, p * 10000 + round * EACH, EACH);
+                snprintf(words, sizeof words, "%d", last);
+                snprintf(wanted, sizeof wanted, "r%05d ", last);
+                if (strcmp(memories_search(q, words, NULL), wanted) != 0)
+                    _exit(1);
+            }
+            memories_close(q);
+            _exit(0);
+        }
+    for (int p = 0, status; p < PROCESSES; p++) {
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    quipu *q = memories_open(store);
+    assert_int_equal(memories_count(q), PROCESSES * ROUNDS * EACH);
+    assert_string_equal(memories_faults(q), "");
+    memories_close(q);
+}
+
+/* A record's own bytes have no checksum in the catalogue: its version tells. */
+static void a_damaged_record_in_the_catalogue_is_read_anew(void **state)
+{
+    (void)state;
+    quipu *q = memories_open(store);
+    add_many(q, 0, 80);
+    assert_int_equal(memories_count(q), 80);
+    memories_close(q);
+    shell("n=0; for f in $(grep -l 'fox 7 of many' store/quipu/catalogue/segment-*); do n=$((n+1)); sed -i 's/fox 7 of "
+          "many/fax 7 of many/' $f; done; test $n -gt 0");
+    q = memories_open(store);
+    assert_string_equal(memories_text(q, "r00007", NULL), "fox 7 of many");
+    const char *found = memories_search(q, "7", NULL);
+    assert_true(strncmp(found, "r00007 ", 7) == 0);
+    assert_int_equal(memories_count(q), 80);
+    assert_string_equal(memories_faults(q), "");
+    memories_close(q);
+}
+
+#define FRESH(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FRESH(every_commit_can_be_searched),
+        FRESH(another_layout_of_a_file_is_found_in_the_past),
+        FRESH(a_reader_that_is_killed_has_saved_what_it_learned),
+        FRESH(a_writer_that_never_reads_saves_too),
+        FRESH(processes_that_read_write_and_save_see_each_other),
+        FRESH(a_damaged_record_in_the_catalogue_is_read_anew),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
