@@ -229,6 +229,19 @@ static void judge_entry(reading *r, salvaged *e)
     buffer_free(&bytes);
 }
 
+/* A difference is copied as it is, so its base has to be among what is saved. Bases come before. */
+static void drop_baseless(pack_salvage *s)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        salvaged *e = &s->entries[i];
+        const salvaged *base = e->type && e->base ? entry_at(s, e->base) : NULL;
+        if (e->type && e->base && (!base || !base->type)) {
+            e->type = 0;
+            s->found--;
+        }
+    }
+}
+
 /* Judges all that are not found yet. Deltas that name their base may have to wait for it: as many rounds as bring something. */
 static int32_t judge_entries(reading *r)
 {
@@ -239,7 +252,7 @@ static int32_t judge_entries(reading *r)
             int32_t code = i % ASK_EVERY == 0 ? call_check(r->call, r->error) : QUIPU_OK;
             if (code != QUIPU_OK)
                 return code;
-            if (!s->entries[i].type)
+            if (!s->entries[i].type && s->entries[i].len)
                 judge_entry(r, &s->entries[i]);
         }
         if (s->found == s->count)
@@ -254,6 +267,7 @@ static int32_t judge_entries(reading *r)
                 r->names[r->name_count++] = (named){ s->entries[i].id, s->entries[i].offset };
         qsort(r->names, r->name_count, sizeof *r->names, compare_names);
     }
+    drop_baseless(s);
     return QUIPU_OK;
 }
 
@@ -304,7 +318,22 @@ static int compare_offsets(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Where the entry's bytes are not those that the index knows, one bit may be mended. */
+/* The entry ends where what is deflated does; false where there is none. */
+static bool measure_anew(const reading *r, salvaged *e)
+{
+    entry_head h;
+    buffer bytes = { 0 };
+    size_t used = 0;
+    bool fine = head_at(r, e->offset, &h) && inflate(r, &h, &bytes, &used);
+    if (fine) {
+        e->len = (uint64_t)(h.data - (r->s->pack + e->offset)) + used;
+        e->crc = libdeflate_crc32(0, r->s->pack + e->offset, (size_t)e->len);
+    }
+    buffer_free(&bytes);
+    return fine;
+}
+
+/* Where the entry's bytes are not those that the index knows, one bit may be mended; or the index is wrong. Without a length it is lost. */
 static void measure_entry(reading *r, salvaged *e, uint64_t stop)
 {
     entry_head h;
@@ -313,9 +342,12 @@ static void measure_entry(reading *r, salvaged *e, uint64_t stop)
     e->len = stop - e->offset;
     uint8_t *bytes = r->s->pack + e->offset;
     if (libdeflate_crc32(0, bytes, (size_t)e->len) != e->crc) {
-        if (!crc_mend(bytes, (size_t)e->len, e->crc))
+        if (crc_mend(bytes, (size_t)e->len, e->crc)) {
+            r->s->mended++;
+        } else if (!measure_anew(r, e) || e->len > stop - e->offset) {
+            e->len = 0;
             return;
-        r->s->mended++;
+        }
     }
     if (head_at(r, e->offset, &h))
         e->base = h.base;
