@@ -296,7 +296,7 @@ static void as_of(void)
 static void write_for_ever(void)
 {
     quipu *q = open_store(deep);
-    char json[JSON_MAX_BYTES];
+    char json[JSON_MAX_BYTES] = "";
     for (long i = commits;; i++) {
         quipu_error error = { .struct_size = sizeof error };
         quipu_str text = { json, record_json(i, json) };

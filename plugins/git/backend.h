@@ -194,7 +194,7 @@ typedef struct verification {
     quipu_backend *self;
     uint32_t flags;
     bool repair;
-    uint64_t damages; /* told so far */
+    uint64_t damages;     /* told so far */
     struct stray *strays; /* verify_strays.c */
     size_t stray_count;
     quipu_finding_fn visit;

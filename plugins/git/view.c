@@ -120,19 +120,17 @@ int32_t view_put_aside(view *v, const char *path, quipu_error *error)
     return QUIPU_OK;
 }
 
-int32_t view_fork(quipu_backend *self, view *from, view **out, quipu_error *error)
+int32_t view_fork(view *from, view **out, quipu_error *error)
 {
     view *v = calloc(1, sizeof *v);
-    int32_t code = v ? QUIPU_OK : fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read the store");
-    (void)self;
     *out = NULL;
-    if (code != QUIPU_OK)
-        return code;
+    if (!v)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read the store");
     v->references = 1;
     v->at = from->at;
     v->past = true;
     pthread_mutex_init(&v->lock, NULL);
-    code = record_index_fork(from->index, &v->index, error);
+    int32_t code = record_index_fork(from->index, &v->index, error);
     for (size_t i = 0; i < from->aside_count && code == QUIPU_OK; i++)
         code = view_put_aside(v, from->aside[i], error);
     if (code != QUIPU_OK) {
@@ -172,11 +170,13 @@ static int32_t hold_present(quipu_backend *self, view **out, quipu_error *error)
     if (code != QUIPU_OK)
         return code;
     pthread_mutex_lock(&self->views);
-    if (!self->present)
-        self->present = view_hold(v);
+    if (!self->present) {
+        self->present = v;
+        v = NULL;
+    }
     *out = view_hold(self->present);
     pthread_mutex_unlock(&self->views);
-    view_give(v);
+    view_give(v); /* another thread was quicker */
     return QUIPU_OK;
 }
 
@@ -330,7 +330,7 @@ int32_t view_resolve(quipu_backend *self, quipu_str spec, object_id *out, quipu_
 {
     int64_t time;
     bool date = false;
-    object_id head;
+    object_id head = { { 0 } };
     bool is_time = spec.len >= 10 && spec.ptr[4] == '-' && time_parse(spec, "as_of", &date, &time, NULL) == QUIPU_OK;
     /* only what is counted from HEAD: other names may be moved while it stays */
     bool from_head = is_time || (spec.len > 5 && memcmp(spec.ptr, "HEAD~", 5) == 0);
@@ -353,7 +353,7 @@ static int32_t make_past(quipu_backend *self, const object_id *at, view **out, q
     if (take_present(self, &present, NULL) != QUIPU_OK)
         return view_fresh(self, at, out, error);
     pthread_mutex_lock(&present->lock);
-    int32_t code = view_fork(self, present, out, NULL);
+    int32_t code = view_fork(present, out, NULL);
     pthread_mutex_unlock(&present->lock);
     view_give(present);
     if (code == QUIPU_OK)
@@ -366,7 +366,7 @@ static int32_t make_past(quipu_backend *self, const object_id *at, view **out, q
 
 static int32_t take_past(quipu_backend *self, quipu_str as_of, view **out, quipu_error *error)
 {
-    object_id at;
+    object_id at = { { 0 } };
     int32_t code = view_resolve(self, as_of, &at, error);
     if (code != QUIPU_OK)
         return code;

@@ -21,7 +21,7 @@ struct view {
 int32_t view_new(quipu_backend *self, record_index *beside, view **out, quipu_error *error);
 view *view_hold(view *v);
 /* One that holds the same and becomes a view of the past. With from->lock held. */
-int32_t view_fork(quipu_backend *self, view *from, view **out, quipu_error *error);
+int32_t view_fork(view *from, view **out, quipu_error *error);
 /* Puts another view (or none) in the place of the present one, if that is `old` still. */
 void view_replace(quipu_backend *self, view *old, view *fresh);
 

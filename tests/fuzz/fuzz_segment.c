@@ -17,10 +17,11 @@ static void make_good(void)
         return;
     for (int i = 0; i < RECORDS; i++) {
         char json[300];
-        snprintf(json, sizeof json,
-                 "{\"id\":\"r%d\",\"text\":\"the fox %d was seen\",\"tags\":[\"a\",\"b%d\"],\"actor\":\"ann\",\"scope\":{"
-                 "\"session\":\"s\"},\"metadata\":{\"n\":%d,\"x\":[\"y\"]},\"created_at\":\"2020-01-0%dT00:00:00Z\"}",
-                 i, i, i, i, i + 1);
+        snprintf(
+            json, sizeof json,
+            "{\"id\":\"r%d\",\"text\":\"the fox %d was seen\",\"tags\":[\"a\",\"b%d\"],\"actor\":\"ann\",\"scope\":{"
+            "\"session\":\"s\"},\"metadata\":{\"n\":%d,\"x\":[\"y\"]},\"created_at\":\"2020-01-0%dT00:00:00Z\"}",
+            i, i, i, i, i + 1);
         PROMISE(record_decode(str_of(json), NULL, &records[i], NULL) == QUIPU_OK);
     }
     PROMISE(segment_build(records, RECORDS, &good, NULL) == QUIPU_OK);

@@ -56,10 +56,10 @@ static void add_many(quipu *q, int from, int count)
     char(*json)[100] = calloc((size_t)count, sizeof *json);
     uint64_t done;
     for (int i = 0; i < count; i++) {
-        int len = snprintf(json[i], sizeof json[i], "{\"id\":\"r%05d\",\"text\":\"fox %d of many\"}", from + i, from + i);
-        writes[i] = (quipu_write){ .struct_size = sizeof *writes,
-                                   .op = QUIPU_CHANGE_PUT,
-                                   .json = { json[i], (uint64_t)len } };
+        int len =
+            snprintf(json[i], sizeof json[i], "{\"id\":\"r%05d\",\"text\":\"fox %d of many\"}", from + i, from + i);
+        writes[i] =
+            (quipu_write){ .struct_size = sizeof *writes, .op = QUIPU_CHANGE_PUT, .json = { json[i], (uint64_t)len } };
         groups[i] = (quipu_array){ &writes[i], 1, sizeof *writes };
     }
     quipu_array all = { groups, (uint64_t)count, sizeof *groups };
@@ -113,7 +113,8 @@ static void another_layout_of_a_file_is_found_in_the_past(void **state)
     quipu *q = memories_open(store);
     memories_put(q, "a", "the old bridge");
     shell("git clone -q store clone 2>/dev/null && f=$(find clone -name a.json) && tr -d '\\n' <\"$f\" | sed "
-          "'s/old/long/' >new && mv new \"$f\" && cd clone && git -c user.name=x -c user.email=x@x commit -qam By-hand && "
+          "'s/old/long/' >new && mv new \"$f\" && cd clone && git -c user.name=x -c user.email=x@x commit -qam By-hand "
+          "&& "
           "git push -q && git rev-parse HEAD >../revision");
     FILE *f = NULL;
     char path[200];

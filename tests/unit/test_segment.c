@@ -201,8 +201,7 @@ static const char *const filters[] = {
     "{\"metadata.a.deep\":null}",
     "{\"NOT\":[{\"a\":{\"gt\":5}},{\"category\":\"c1\"}]}",
     "{\"OR\":[{\"a\":\"red\"},{\"b\":\"red\"},{\"seq\":2}]}",
-    "{\"AND\":[{\"OR\":[{\"tags\":\"t1\"},{\"text\":{\"contains\":\"fox "
-    "1\"}}]},{\"NOT\":[{\"a\":7},{\"seq\":{\"gt\":4}}]}]}",
+    "{\"OR\":[{\"tags\":\"t1\"},{\"text\":{\"contains\":\"fox 1\"}}],\"NOT\":[{\"a\":7},{\"seq\":4}]}",
     "{\"NOT\":[{\"NOT\":[{\"a\":9007199254740993}]}]}",
 };
 

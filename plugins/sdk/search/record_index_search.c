@@ -231,7 +231,8 @@ static int32_t fuse(search *s, uint64_t k)
     if (code == QUIPU_OK) {
         candidate *found = realloc(s->found, (by_words + near_count + 1) * sizeof *found);
         also = malloc((by_words + 1) * sizeof *also);
-        s->found = found ? found : s->found;
+        if (found)
+            s->found = found;
         code = found && also ? QUIPU_OK : no_memory(s);
     }
     for (size_t i = 0; code == QUIPU_OK && i < by_words; i++) {

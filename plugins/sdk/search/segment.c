@@ -191,7 +191,7 @@ int32_t segment_record(const segment *s, uint32_t document, record **out, quipu_
     static const record_defaults limit = { .created_at = QUIPU_TIME_NONE,
                                            .updated_at = QUIPU_TIME_NONE,
                                            .max_bytes = UINT64_MAX };
-    uint8_t version[SEGMENT_VERSION];
+    uint8_t version[SEGMENT_VERSION] = { 0 };
     quipu_str json = segment_json(s, document);
     *out = NULL;
     if (json.ptr)

@@ -87,8 +87,8 @@ static int compare_versioned(const void *left, const void *right)
 
 int32_t segment_sort(buffer sections[SEGMENT_SECTIONS], uint32_t documents, quipu_error *error)
 {
-    timed *times = malloc(documents * sizeof *times);
-    versioned *versions = malloc(documents * sizeof *versions);
+    timed *times = malloc(((size_t)documents + 1) * sizeof *times);
+    versioned *versions = malloc(((size_t)documents + 1) * sizeof *versions);
     bool good = times && versions && !sections[SEGMENT_COLUMNS].failed && !sections[SEGMENT_VERSIONS].failed;
     bool sorted = true;
     for (uint32_t d = 0; good && d < documents; d++) {

@@ -34,7 +34,7 @@ typedef struct merger {
 static void go_on(reader *r, uint32_t from)
 {
     r->at = bits_next(r->keep, from);
-    r->id = r->at == BITS_NONE ? (quipu_str){ 0 } : segment_id(r->s, r->at);
+    r->id = segment_id(r->s, r->at); /* absent behind the last */
 }
 
 static int compare_readers(const reader *a, const reader *b)

@@ -168,7 +168,7 @@ bool segment_terms_each(const quipu_record *r, buffer *scratch, segment_term_fn 
 {
     walk w = { .scratch = scratch, .visit = visit, .context = context };
 #define VISIT_(name_, type_, member_)                                                                                  \
-    if (type_ == FIELD_TEXT || type_ == FIELD_NAME)                                                                    \
+    if ((type_) == FIELD_TEXT || (type_) == FIELD_NAME)                                                                \
         visit_field(&w, name_, *string_at(r, offsetof(quipu_record, member_)),                                         \
                     strcmp(name_, "text") != 0 && strcmp(name_, "id") != 0);
     RECORD_TYPED_FIELDS(VISIT_)
