@@ -295,6 +295,28 @@ static void statistics_are_those_of_the_admitted(void **state)
     free(records);
 }
 
+/* The same of a large set: what is gone, or has come since, changes no score. */
+static void statistics_are_those_of_the_living(void **state)
+{
+    (void)state;
+    enum { OWN = 40000, COUNT = 60000 };
+    said *records = draw_records(COUNT, 300);
+    block own = build(records, OWN), all = build(records, COUNT);
+    uint32_t zero = 0;
+    words_part alone = part_of(&own), masked = part_of(&all);
+    for (uint32_t i = OWN; i < COUNT; i++)
+        all.alive[i / 64] &= ~(UINT64_C(1) << i % 64);
+    for (size_t i = 0; i < QUESTIONS; i++) {
+        words_answer *a = ask(&alone, 1, questions[i], 50, 0), *b = ask(&masked, 1, questions[i], 50, 0);
+        check_same(a, &zero, b, &zero);
+        words_answer_free(a);
+        words_answer_free(b);
+    }
+    drop(&own);
+    drop(&all);
+    free(records);
+}
+
 static void merging_leaves_out_what_is_gone(void **state)
 {
     (void)state;
@@ -470,6 +492,7 @@ int main(void)
         cmocka_unit_test(skipping_finds_what_scoring_all_finds),
         cmocka_unit_test(only_what_is_alive_and_admitted_comes),
         cmocka_unit_test(statistics_are_those_of_the_admitted),
+        cmocka_unit_test(statistics_are_those_of_the_living),
         cmocka_unit_test(merging_leaves_out_what_is_gone),
         cmocka_unit_test(merging_may_change_the_order),
         cmocka_unit_test(hostile_questions_are_answered),

@@ -74,16 +74,6 @@ void words_cursor_rewind(words_cursor *c)
     c->at = c->loaded = 0;
 }
 
-uint32_t words_frequency(const words *w, uint64_t key)
-{
-    uint32_t term = words_key_find(w->keys, (size_t)w->head->terms, key), count = 0;
-    if (term == WORDS_NONE)
-        return 0;
-    if (w->places[term] & WORDS_SINGLE)
-        return 1;
-    return list_at(w, w->places[term], &count) ? count : 0;
-}
-
 /* Number i of `bits` bits each. At least eight bytes can be read at `from`, wherever it points. */
 static inline uint32_t packed(const unsigned char *from, uint32_t i, uint32_t bits)
 {
@@ -186,4 +176,29 @@ uint32_t words_cursor_seek(words_cursor *c, uint32_t document)
     while (c->at + 1 < c->loaded && c->documents[c->at] < document)
         c->at++;
     return c->documents[c->at];
+}
+
+/* ---- counting ---- */
+
+static uint32_t count_alive(words_cursor *c, const uint64_t *alive)
+{
+    uint32_t count = 0;
+    if (!c->list)
+        return c->run_count ? (uint32_t)(alive[c->only.last / 64] >> c->only.last % 64 & 1) : 0;
+    for (uint32_t run = 0; run < c->run_count && !c->damaged; run++) {
+        load(c, run);
+        for (uint32_t i = 0; i < c->loaded; i++)
+            count += (uint32_t)(alive[c->documents[i] / 64] >> c->documents[i] % 64 & 1);
+    }
+    return count;
+}
+
+uint32_t words_frequency(const words *w, uint64_t key, const uint64_t *alive, bool *damaged)
+{
+    words_cursor c;
+    if (!words_cursor_open(&c, w, key))
+        return 0;
+    uint32_t count = c.damaged ? 0 : alive ? count_alive(&c, alive) : c.count;
+    *damaged = *damaged || c.damaged;
+    return count;
 }

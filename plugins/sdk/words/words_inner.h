@@ -161,8 +161,9 @@ static inline uint16_t words_cursor_times(const words_cursor *c)
 {
     return c->times[c->at];
 }
-/* How many documents have the term. */
-uint32_t words_frequency(const words *w, uint64_t key);
+/* How many documents have the term; `alive`: only those of them whose bit is set, or NULL. *damaged is set where that cannot be
+ * told. */
+uint32_t words_frequency(const words *w, uint64_t key, const uint64_t *alive, bool *damaged);
 
 /* ---- writing (words_write.c) ---- */
 

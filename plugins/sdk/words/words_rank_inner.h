@@ -1,5 +1,5 @@
 /*
- * words_rank_inner.h - a question under way, shared by words_question.c, words_score.c, words_near.c and words_rank.c.
+ * words_rank_inner.h - a question under way, shared by words_question.c, words_count.c, words_score.c, words_near.c and words_rank.c.
  */
 #ifndef SDK_WORDS_RANK_INNER_H
 #define SDK_WORDS_RANK_INNER_H
@@ -7,7 +7,7 @@
 #include "words_inner.h"
 
 /* Up to so many admitted documents the statistics are those of exactly these, and each that holds a word is scored; above, they
- * are those of the parts as a whole, and what cannot be among the best is skipped. */
+ * are those of all that are alive, and what cannot be among the best is skipped. */
 #define EXACT_MAX 32768u
 /* So many of the best by words alone are looked at with their surroundings. */
 #define DEPTH 200u
@@ -147,6 +147,9 @@ int32_t query_read(query *q, quipu_str text, quipu_error *error);
 /* words_dates.c: the dates in the question's words; how well a time (QUIPU_TIME_NONE: none) fits them, 0..1. */
 void query_read_dates(query *q);
 double query_date_match(const query *q, int64_t created);
+
+/* words_count.c: the statistics where not exact: `documents`, `mean_length` and the terms' frequencies. */
+int32_t query_count(query *q, quipu_error *error);
 
 /* words_score.c: the best `most` by base score become the first candidates. */
 int32_t query_score(query *q, size_t most, quipu_error *error);

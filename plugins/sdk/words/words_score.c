@@ -307,23 +307,6 @@ static int32_t scan_part(scan *s, quipu_error *error)
     return rc;
 }
 
-static void count_parts(query *q)
-{
-    uint64_t lengths = 0, worded = 0;
-    for (size_t p = 0; p < q->count; p++) {
-        const words *w = q->parts[p].words;
-        lengths += w->head->lengths;
-        worded += w->head->worded;
-        for (size_t t = 0; t < q->term_count; t++)
-            q->terms[t].frequency += words_frequency(w, q->terms[t].key);
-    }
-    q->documents = (double)worded;
-    q->mean_length = worded ? (double)lengths / (double)worded : 0;
-    set_norms(q);
-    for (size_t t = 0; t < q->term_count; t++)
-        set_weight(q, &q->terms[t]);
-}
-
 static int32_t score_parts(query *q, best *b, quipu_error *error)
 {
     scan s = { .q = q, .b = b };
@@ -331,7 +314,11 @@ static int32_t score_parts(query *q, best *b, quipu_error *error)
     s.by_bound = malloc((q->term_count + 1) * sizeof(*s.by_bound));
     s.sums = calloc(WINDOW, sizeof *s.sums);
     int32_t rc = s.lanes && s.by_bound && s.sums ? QUIPU_OK : query_no_memory(error);
-    count_parts(q);
+    if (rc == QUIPU_OK)
+        rc = query_count(q, error);
+    set_norms(q);
+    for (size_t t = 0; t < q->term_count; t++)
+        set_weight(q, &q->terms[t]);
     for (uint32_t p = 0; rc == QUIPU_OK && p < q->count; p++) {
         s.part = p;
         s.w = q->parts[p].words;
