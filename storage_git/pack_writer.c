@@ -3,6 +3,7 @@
 
 #include "os.h"
 #include "pack_format.h"
+#include "short_deflate.h"
 
 #include <base/fail.h>
 #include <base/hash.h>
@@ -15,9 +16,8 @@
 #include <unistd.h>
 
 enum {
-    COMPRESSION = 1,  /* fast: maintenance compresses better later */
-    PLAIN_MAX = 4096, /* bytes of a tree that is not compressed */
-    CHAIN_MAX = 30,   /* deltas on deltas; git's own limit is 50 */
+    COMPRESSION = 1, /* fast: maintenance compresses better later */
+    CHAIN_MAX = 30,  /* deltas on deltas; git's own limit is 50 */
 };
 
 #define PACK_MAX ((size_t)1 << 31)
@@ -27,26 +27,31 @@ typedef struct packed {
     uint32_t chain; /* deltas below this one */
 } packed;
 
+/* The key tells most names apart without a look at the object. */
+typedef struct place {
+    uint32_t key;
+    uint32_t position; /* in `objects`, plus 1; 0: free */
+} place;
+
 struct pack_writer {
     buffer bytes; /* the pack, its header to be filled in at the end */
     packed *objects;
     uint32_t count, capacity;
-    uint32_t *table; /* open addressing by name: position in `objects` plus 1; 0: free */
+    place *table; /* open addressing by name */
     uint32_t table_size;
-    struct libdeflate_compressor *compressor;
-    struct libdeflate_compressor *storer; /* for trees: half of their bytes are hashes, which do not shrink */
+    short_deflate *shorter;                   /* for up to SHORT_DEFLATE_MAX bytes, as nearly everything is */
+    struct libdeflate_compressor *compressor; /* for the rest; NULL until it is needed */
 };
 
 int32_t pack_writer_create(pack_writer **out, quipu_error *error)
 {
     pack_writer *w = calloc(1, sizeof *w);
     if (w) {
-        w->compressor = libdeflate_alloc_compressor(COMPRESSION);
-        w->storer = libdeflate_alloc_compressor(0);
+        w->shorter = short_deflate_create();
         w->table_size = 64;
         w->table = calloc(w->table_size, sizeof *w->table);
     }
-    if (!w || !w->compressor || !w->storer || !w->table) {
+    if (!w || !w->shorter || !w->table) {
         pack_writer_free(w);
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a new pack");
     }
@@ -63,8 +68,7 @@ void pack_writer_free(pack_writer *w)
         return;
     if (w->compressor)
         libdeflate_free_compressor(w->compressor);
-    if (w->storer)
-        libdeflate_free_compressor(w->storer);
+    short_deflate_free(w->shorter);
     buffer_free(&w->bytes);
     free(w->objects);
     free(w->table);
@@ -76,21 +80,27 @@ uint32_t pack_writer_count(const pack_writer *w)
     return w->count;
 }
 
-/* The table's place for this name: of the object itself, or free. */
-static uint32_t *table_place(const pack_writer *w, const object_id *id)
+static uint32_t key_of(const object_id *id)
 {
-    uint32_t at;
-    memcpy(&at, id->bytes, sizeof at);
-    for (;; at++) {
-        uint32_t *place = &w->table[at & (w->table_size - 1)];
-        if (*place == 0 || object_id_equal(&w->objects[*place - 1].entry.id, id))
-            return place;
+    uint32_t key;
+    memcpy(&key, id->bytes, sizeof key);
+    return key;
+}
+
+/* The table's place for this name: of the object itself, or free. */
+static place *table_place(const pack_writer *w, const object_id *id)
+{
+    uint32_t key = key_of(id);
+    for (uint32_t at = key;; at++) {
+        place *p = &w->table[at & (w->table_size - 1)];
+        if (p->position == 0 || (p->key == key && object_id_equal(&w->objects[p->position - 1].entry.id, id)))
+            return p;
     }
 }
 
 bool pack_writer_has(const pack_writer *w, const object_id *id)
 {
-    return *table_place(w, id) != 0;
+    return table_place(w, id)->position != 0;
 }
 
 static bool grow(pack_writer *w)
@@ -104,16 +114,34 @@ static bool grow(pack_writer *w)
         w->capacity = capacity;
     }
     if ((w->count + 1) * 2 > w->table_size) {
-        uint32_t *table = calloc((size_t)w->table_size * 2, sizeof *table);
+        place *table = calloc((size_t)w->table_size * 2, sizeof *table);
         if (!table)
             return false;
         free(w->table);
         w->table = table;
         w->table_size *= 2;
         for (uint32_t i = 0; i < w->count; i++)
-            *table_place(w, &w->objects[i].entry.id) = i + 1;
+            *table_place(w, &w->objects[i].entry.id) = (place){ key_of(&w->objects[i].entry.id), i + 1 };
     }
     return true;
+}
+
+/* Writes what is to be deflated, of which `room` bytes are there; 0 without memory. */
+static size_t deflate_entry(pack_writer *w, const void *bytes, size_t len, char *to, size_t room)
+{
+    if (len <= SHORT_DEFLATE_MAX)
+        return short_deflate_zlib(w->shorter, bytes, len, to);
+    return libdeflate_zlib_compress(w->compressor, bytes, len, to, room);
+}
+
+/* Room that deflating may need; 0 without memory. */
+static size_t deflate_bound(pack_writer *w, size_t len)
+{
+    if (len <= SHORT_DEFLATE_MAX)
+        return short_deflate_bound(len);
+    if (!w->compressor)
+        w->compressor = libdeflate_alloc_compressor(COMPRESSION);
+    return w->compressor ? libdeflate_zlib_compress_bound(w->compressor, len) : 0;
 }
 
 /* Appends one entry: head, for a delta the way back to its base, and the deflated bytes. */
@@ -125,25 +153,22 @@ static int32_t append_entry(pack_writer *w, const object_id *id, unsigned type, 
     size_t head_len = pack_put_entry_head(head, type, len);
     if (type == PACK_OFS_DELTA)
         head_len += pack_put_base_distance(head + head_len, distance);
-    /* Deflating begins with clearing a table of 128 KiB, which takes longer than all else that is done with a small tree. */
-    bool plain = type == OBJECT_TREE || type == PACK_OFS_DELTA;
-    struct libdeflate_compressor *compressor = plain && len <= PLAIN_MAX ? w->storer : w->compressor;
-    size_t bound = libdeflate_zlib_compress_bound(compressor, len);
+    size_t bound = deflate_bound(w, len);
     if (begin + head_len + bound > PACK_MAX)
         return fail(error, QUIPU_E_TOO_LARGE, NULL, "the change set is larger than 2 GiB; split it");
     buffer_append(&w->bytes, head, head_len);
-    char *to = buffer_reserve(&w->bytes, bound);
+    char *to = bound ? buffer_reserve(&w->bytes, bound) : NULL;
     if (!to || !grow(w)) {
         w->bytes.len = begin;
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a new pack");
     }
-    w->bytes.len += libdeflate_zlib_compress(compressor, bytes, len, to, bound);
+    w->bytes.len += deflate_entry(w, bytes, len, to, bound);
     packed *p = &w->objects[w->count++];
     p->entry.id = *id;
     p->entry.offset = begin;
     p->entry.crc = libdeflate_crc32(0, w->bytes.bytes + begin, w->bytes.len - begin);
     p->chain = chain;
-    *table_place(w, id) = w->count;
+    *table_place(w, id) = (place){ key_of(id), w->count };
     return QUIPU_OK;
 }
 
@@ -162,12 +187,31 @@ int32_t pack_writer_add_delta(pack_writer *w, object_type type, const void *byte
     hash_git_object(object_type_name(type), bytes, len, id->bytes);
     if (pack_writer_has(w, id))
         return QUIPU_OK;
-    uint32_t place = *table_place(w, base);
-    if (place == 0 || w->objects[place - 1].chain >= CHAIN_MAX || delta_len >= len)
+    uint32_t position = table_place(w, base)->position;
+    if (position == 0 || w->objects[position - 1].chain >= CHAIN_MAX || delta_len >= len)
         return append_entry(w, id, type, 0, bytes, len, 0, error);
-    const packed *below = &w->objects[place - 1];
+    const packed *below = &w->objects[position - 1];
     return append_entry(w, id, PACK_OFS_DELTA, w->bytes.len - below->entry.offset, delta, delta_len, below->chain + 1,
                         error);
+}
+
+int32_t pack_writer_read(pack_writer *w, const object_id *id, buffer *out, quipu_error *error)
+{
+    const packed *p = &w->objects[table_place(w, id)->position - 1];
+    const uint8_t *at = (const uint8_t *)w->bytes.bytes + p->entry.offset;
+    size_t left = w->bytes.len - (size_t)p->entry.offset, head;
+    unsigned type;
+    uint64_t size;
+    struct libdeflate_decompressor *inflater = libdeflate_alloc_decompressor();
+    pack_get_entry_head(at, left, &type, &size, &head);
+    char *to = inflater ? buffer_reserve(out, (size_t)size) : NULL;
+    bool read =
+        to && libdeflate_zlib_decompress_ex(inflater, at + head, left - head, to, (size_t)size, NULL, NULL) == 0;
+    if (read)
+        out->len += (size_t)size;
+    if (inflater)
+        libdeflate_free_decompressor(inflater);
+    return read ? QUIPU_OK : fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read a record");
 }
 
 static int32_t build_index(pack_writer *w, const uint8_t checksum[20], buffer *out, quipu_error *error)

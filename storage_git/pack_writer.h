@@ -28,6 +28,8 @@ int32_t pack_writer_add(pack_writer *w, object_type type, const void *bytes, siz
  * chain is not too long. Both are lists of runs, as trees are: `delta` holds the instructions (gitformat-pack(5)). */
 int32_t pack_writer_add_delta(pack_writer *w, object_type type, const void *bytes, size_t len, const object_id *base,
                               const void *delta, size_t delta_len, object_id *id, quipu_error *error);
+/* Appends the bytes of an object that is in this pack and was not added as a difference. Errors: NO_MEMORY. */
+int32_t pack_writer_read(pack_writer *w, const object_id *id, buffer *out, quipu_error *error);
 /* True where the object is in this pack. */
 bool pack_writer_has(const pack_writer *w, const object_id *id);
 uint32_t pack_writer_count(const pack_writer *w);
