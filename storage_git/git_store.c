@@ -384,9 +384,6 @@ static void end(git_transaction *t)
         pack_release(t->store->pack_folder, t->fetched);
     git_store_unlock(t->store);
     pack_writer_free(t->pack);
-    for (size_t i = 0; i < t->staged_count; i++)
-        buffer_free(&t->staged[i].bytes);
-    free(t->staged);
     free(t->branch);
     free(t);
 }
@@ -437,38 +434,15 @@ int32_t git_transaction_read(git_transaction *t, const char *path, object_id *bl
     int32_t code = work_tree_find(t->store->tree, path, blob, error);
     if (code != QUIPU_OK || object_id_is_none(blob))
         return code;
-    for (size_t i = pack_writer_has(t->pack, blob) ? t->staged_count : 0; i > 0; i--)
-        if (object_id_equal(&t->staged[i - 1].id, blob)) {
-            buffer_append(out, t->staged[i - 1].bytes.bytes, t->staged[i - 1].bytes.len);
-            return out->failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read a record") : QUIPU_OK;
-        }
+    if (pack_writer_has(t->pack, blob))
+        return pack_writer_read(t->pack, blob, out, error);
     return objects_read(t->store->objects, blob, OBJECT_BLOB, out, error);
-}
-
-static int32_t stage(git_transaction *t, const object_id *id, const void *bytes, size_t len, quipu_error *error)
-{
-    if ((t->staged_count & (t->staged_count - 1)) == 0) {
-        size_t capacity = t->staged_count ? t->staged_count * 2 : 1;
-        staged *list = realloc(t->staged, capacity * sizeof *list);
-        if (!list)
-            return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a change");
-        t->staged = list;
-    }
-    staged *item = &t->staged[t->staged_count];
-    *item = (staged){ .id = *id };
-    buffer_append(&item->bytes, bytes, len);
-    if (item->bytes.failed)
-        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a change");
-    t->staged_count++;
-    return QUIPU_OK;
 }
 
 int32_t git_transaction_put(git_transaction *t, const char *path, const void *bytes, size_t len, quipu_error *error)
 {
     object_id id;
     int32_t code = pack_writer_add(t->pack, OBJECT_BLOB, bytes, len, &id, error);
-    if (code == QUIPU_OK)
-        code = stage(t, &id, bytes, len, error);
     if (code == QUIPU_OK)
         code = work_tree_put(t->store->tree, path, &id, error);
     return code;

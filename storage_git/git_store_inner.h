@@ -24,12 +24,6 @@ struct git_store {
     int64_t tree_time; /* committer time of tree_of */
 };
 
-/* A blob that is in the pack under way, for reading it back. */
-typedef struct staged {
-    object_id id;
-    buffer bytes;
-} staged;
-
 struct git_transaction {
     git_store *store;
     pack_writer *pack;
@@ -37,8 +31,6 @@ struct git_transaction {
     object_id base; /* the branch at begin */
     object_id head;
     int64_t head_time;
-    staged *staged;
-    size_t staged_count;
     char fetched[PACK_NAME_SIZE]; /* a pack that git_transaction_fetch published, still under its keep; "": none */
 };
 

@@ -127,9 +127,9 @@ static int32_t heal_entries(healing *h, const buffer *tree, buffer *healed, bool
             continue;
         *changed = true;
         if (object_id_is_none(&after))
-            tree_entry_remove(healed, e.name, e.name_len);
+            tree_entry_remove(healed, e.name, e.name_len, NULL);
         else
-            tree_entry_put(healed, e.name, e.name_len, e.folder, &after);
+            tree_entry_put(healed, e.name, e.name_len, e.folder, &after, NULL);
     }
     return code == QUIPU_OK && healed->failed ? repair_no_memory(h->repair) : code;
 }
@@ -146,7 +146,7 @@ static int32_t put_marker(healing *h, buffer *root, bool *changed)
     *changed = true;
     int32_t code = pack_writer_add(h->pack, OBJECT_BLOB, options->marker_text, strlen(options->marker_text), &blob,
                                    h->repair->error);
-    tree_entry_put(root, options->marker, strlen(options->marker), false, &blob);
+    tree_entry_put(root, options->marker, strlen(options->marker), false, &blob, NULL);
     return code == QUIPU_OK && root->failed ? repair_no_memory(h->repair) : code;
 }
 

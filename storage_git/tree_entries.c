@@ -1,13 +1,28 @@
 /* tree_entries.c - see tree_entries.h. */
 #include "tree_entries.h"
 
+static bool begins(const char *at, size_t left, const char *with, size_t len)
+{
+    return left >= len && memcmp(at, with, len) == 0;
+}
+
+/* The blank after the mode; the two that nearly every entry has are told at a glance. */
+static const char *mode_end(const char *at, size_t left)
+{
+    if (begins(at, left, "100644 ", 7))
+        return at + 6;
+    if (begins(at, left, "40000 ", 6))
+        return at + 5;
+    return memchr(at, ' ', left < 8 ? left : 8);
+}
+
 bool tree_next(const buffer *tree, size_t *offset, tree_entry *out, bool *damaged)
 {
     size_t left = tree->len - *offset;
     if (left == 0) /* an empty tree may have no bytes to point at */
         return false;
     const char *at = tree->bytes + *offset;
-    const char *space = memchr(at, ' ', left < 8 ? left : 8);
+    const char *space = mode_end(at, left);
     const char *name = space ? space + 1 : NULL;
     const char *end = name ? memchr(name, '\0', left - (size_t)(name - at)) : NULL;
     if (!end || end == name || left - (size_t)(end - at) < 21) {
@@ -44,33 +59,37 @@ bool tree_entry_find(const buffer *tree, const char *name, size_t len, tree_entr
     return false;
 }
 
+tree_edits tree_edits_begin(const buffer *tree)
+{
+    return (tree_edits){ tree->len, tree->len, tree->len };
+}
+
+/* Notes that `old_len` bytes at `at` are about to be replaced. */
+static void note_edit(tree_edits *edits, const buffer *tree, size_t at, size_t old_len)
+{
+    size_t after = tree->len - at - old_len;
+    if (!edits)
+        return;
+    edits->head = at < edits->head ? at : edits->head;
+    edits->tail = after < edits->tail ? after : edits->tail;
+}
+
 /* Replaces `old_len` bytes at `at` by `len` bytes. */
-static void splice(buffer *tree, size_t at, size_t old_len, const void *bytes, size_t len)
+static void splice(buffer *tree, size_t at, size_t old_len, const void *bytes, size_t len, tree_edits *edits)
 {
     if (len > old_len && !buffer_reserve(tree, len - old_len))
         return;
+    note_edit(edits, tree, at, old_len);
     memmove(tree->bytes + at + len, tree->bytes + at + old_len, tree->len - at - old_len);
     if (len)
         memcpy(tree->bytes + at, bytes, len);
     tree->len = tree->len + len - old_len;
 }
 
-void tree_entry_put(buffer *tree, const char *name, size_t len, bool folder, const object_id *id)
+static void insert_entry(buffer *tree, size_t at, const char *mode, const char *name, size_t len, const object_id *id,
+                         tree_edits *edits)
 {
     buffer entry = { 0 };
-    tree_entry e;
-    bool damaged = false;
-    size_t offset = 0, at = 0;
-    const char *mode = folder ? "40000 " : "100644 ";
-    if (tree_entry_find(tree, name, len, &e, &damaged)) {
-        if (memcmp(tree->bytes + e.offset, mode, strlen(mode)) == 0) { /* as it nearly always is: nothing moves */
-            memcpy(tree->bytes + e.offset + e.len - sizeof id->bytes, id->bytes, sizeof id->bytes);
-            return;
-        }
-        splice(tree, e.offset, e.len, NULL, 0);
-    }
-    while (tree_next(tree, &offset, &e, &damaged) && tree_order(e.name, e.name_len, e.folder, name, len, folder) < 0)
-        at = offset;
     buffer_append_text(&entry, mode);
     buffer_append(&entry, name, len);
     buffer_append(&entry, "", 1);
@@ -78,16 +97,38 @@ void tree_entry_put(buffer *tree, const char *name, size_t len, bool folder, con
     if (entry.failed)
         tree->failed = true;
     else
-        splice(tree, at, 0, entry.bytes, entry.len);
+        splice(tree, at, 0, entry.bytes, entry.len, edits);
     buffer_free(&entry);
 }
 
-void tree_entry_remove(buffer *tree, const char *name, size_t len)
+void tree_entry_put(buffer *tree, const char *name, size_t len, bool folder, const object_id *id, tree_edits *edits)
+{
+    tree_entry e;
+    bool damaged = false;
+    size_t offset = 0, at = 0;
+    while (tree_next(tree, &offset, &e, &damaged)) {
+        if (e.name_len == len && memcmp(e.name, name, len) == 0) {
+            if (e.folder == folder && e.len == len + (folder ? 6 : 7) + 1 + sizeof id->bytes) {
+                note_edit(edits, tree, offset - sizeof id->bytes, sizeof id->bytes);
+                memcpy(tree->bytes + offset - sizeof id->bytes, id->bytes, sizeof id->bytes);
+                return;
+            }
+            splice(tree, e.offset, e.len, NULL, 0, edits);
+            tree_entry_put(tree, name, len, folder, id, edits);
+            return;
+        }
+        if (tree_order(e.name, e.name_len, e.folder, name, len, folder) < 0)
+            at = offset;
+    }
+    insert_entry(tree, at, folder ? "40000 " : "100644 ", name, len, id, edits);
+}
+
+void tree_entry_remove(buffer *tree, const char *name, size_t len, tree_edits *edits)
 {
     tree_entry e;
     bool damaged = false;
     if (tree_entry_find(tree, name, len, &e, &damaged))
-        splice(tree, e.offset, e.len, NULL, 0);
+        splice(tree, e.offset, e.len, NULL, 0, edits);
 }
 
 static void put_size(buffer *out, size_t size)
@@ -167,4 +208,13 @@ void tree_delta(const buffer *from, const buffer *to, buffer *out)
     put_copy(out, copy_at, copy_len);
     if (literal_len)
         put_literal(out, to->bytes + literal_at, literal_len);
+}
+
+void tree_edits_delta(const tree_edits *edits, const buffer *to, buffer *out)
+{
+    put_size(out, edits->old_len);
+    put_size(out, to->len);
+    put_copy(out, 0, edits->head);
+    put_literal(out, to->bytes + edits->head, to->len - edits->head - edits->tail);
+    put_copy(out, edits->old_len - edits->tail, edits->tail);
 }

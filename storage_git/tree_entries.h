@@ -23,11 +23,20 @@ bool tree_next(const buffer *tree, size_t *offset, tree_entry *out, bool *damage
 int tree_order(const char *a, size_t a_len, bool a_folder, const char *b, size_t b_len, bool b_folder);
 /* The entry of that name; false where there is none. */
 bool tree_entry_find(const buffer *tree, const char *name, size_t len, tree_entry *out, bool *damaged);
-/* Puts an entry in its place, in place of one of the same name; modes 100644 and 40000. */
-void tree_entry_put(buffer *tree, const char *name, size_t len, bool folder, const object_id *id);
-void tree_entry_remove(buffer *tree, const char *name, size_t len);
-/* Appends the instructions that make `to` out of `from` (gitformat-pack(5), "Deltified representation"): entries that
- * both hold are copied. */
+
+/* What several edits of a tree left as it was: bytes at its beginning and at its end. All that was edited lies between them. */
+typedef struct tree_edits {
+    size_t old_len; /* bytes before the first edit */
+    size_t head, tail;
+} tree_edits;
+
+tree_edits tree_edits_begin(const buffer *tree);
+/* Puts an entry in its place, in place of one of the same name; modes 100644 and 40000. edits: NULL where nobody asks for them. */
+void tree_entry_put(buffer *tree, const char *name, size_t len, bool folder, const object_id *id, tree_edits *edits);
+void tree_entry_remove(buffer *tree, const char *name, size_t len, tree_edits *edits);
+/* Appends the instructions (gitformat-pack(5), "Deltified representation") that make `to` out of what it was before the edits. */
+void tree_edits_delta(const tree_edits *edits, const buffer *to, buffer *out);
+/* The same for two trees of which nothing else is known: entries that both hold are copied. */
 void tree_delta(const buffer *from, const buffer *to, buffer *out);
 
 #endif

@@ -7,29 +7,34 @@
 
 #include <stdlib.h>
 
-/* One loaded folder. Invariant: `bytes` is what the folder holds now; while `changed` is set, `stored` is what it held
- * under `id`, and its entry in the parent is behind. */
-typedef struct folder {
-    char *name;
-    size_t name_len;
-    object_id id; /* none: it is new */
-    buffer bytes;
-    buffer stored;
-    bool changed;
-    struct child *children;
-    size_t count;
-} folder;
+enum { KEY_BYTES = 3 };
 
-/* The key tells most names apart without a look at the folder. */
+typedef struct folder folder;
+
+/* A loaded folder, where its parent keeps it. While `changed` is set, its entry in the parent's bytes is behind. The key tells
+ * most names apart without a look at the folder. */
 typedef struct child {
     uint32_t key;
+    bool changed;
     folder *folder;
 } child;
 
+/* Invariant: `bytes` is what the folder holds now; while it is changed, `edits` leads there from what it held under `id`. */
+struct folder {
+    object_id id; /* none: it is new */
+    tree_edits edits;
+    buffer bytes;
+    child *children;
+    size_t count;
+    size_t name_len;
+    char name[];
+};
+
 struct work_tree {
     objects *objects;
-    folder *root;
+    child root;
     size_t size;
+    buffer delta; /* room to make one in */
 };
 
 static void folder_free(folder *f)
@@ -39,9 +44,7 @@ static void folder_free(folder *f)
     for (size_t i = 0; i < f->count; i++)
         folder_free(f->children[i].folder);
     free(f->children);
-    free(f->name);
     buffer_free(&f->bytes);
-    buffer_free(&f->stored);
     free(f);
 }
 
@@ -60,12 +63,11 @@ static int32_t damaged_tree(const object_id *id, quipu_error *error)
 static int32_t folder_load(work_tree *t, const object_id *id, const char *name, size_t len, folder **out,
                            quipu_error *error)
 {
-    folder *f = calloc(1, sizeof *f);
+    folder *f = calloc(1, sizeof *f + len + 1);
     int32_t code = QUIPU_OK;
-    if (!f || !(f->name = str_dup(str_make(name, len)))) {
-        free(f);
+    if (!f)
         return no_memory(error);
-    }
+    memcpy(f->name, name, len);
     f->name_len = len;
     f->id = *id;
     if (!object_id_is_none(id))
@@ -85,7 +87,7 @@ int32_t work_tree_create(objects *o, const object_id *root, work_tree **out, qui
     if (!t)
         return no_memory(error);
     t->objects = o;
-    int32_t code = folder_load(t, root, "", 0, &t->root, error);
+    int32_t code = folder_load(t, root, "", 0, &t->root.folder, error);
     if (code != QUIPU_OK) {
         free(t);
         return code;
@@ -98,7 +100,8 @@ void work_tree_free(work_tree *t)
 {
     if (!t)
         return;
-    folder_free(t->root);
+    folder_free(t->root.folder);
+    buffer_free(&t->delta);
     free(t);
 }
 
@@ -107,27 +110,28 @@ size_t work_tree_size(const work_tree *t)
     return t->size;
 }
 
-/* The length and the first bytes of a name. */
+/* The length and the first bytes of a name: all of it, where it is that short. */
 static uint32_t key_of(const char *name, size_t len)
 {
-    unsigned char bytes[3] = { 0 };
+    unsigned char bytes[KEY_BYTES] = { 0 };
     memcpy(bytes, name, len < sizeof bytes ? len : sizeof bytes);
-    return (uint32_t)(len & 0xff) << 24 | (uint32_t)bytes[0] << 16 | (uint32_t)bytes[1] << 8 | bytes[2];
+    return (uint32_t)(len < 0xff ? len : 0xff) << 24 | (uint32_t)bytes[0] << 16 | (uint32_t)bytes[1] << 8 | bytes[2];
 }
 
-static folder *loaded_child(const folder *f, const char *name, size_t len)
+static child *loaded_child(folder *f, const char *name, size_t len)
 {
     uint32_t key = key_of(name, len);
     for (size_t i = 0; i < f->count; i++) {
-        folder *found = f->children[i].folder;
-        if (f->children[i].key == key && found->name_len == len && memcmp(found->name, name, len) == 0)
-            return found;
+        child *c = &f->children[i];
+        if (c->key == key &&
+            (len <= KEY_BYTES || (c->folder->name_len == len && memcmp(c->folder->name, name, len) == 0)))
+            return c;
     }
     return NULL;
 }
 
 /* The child folder of that name; NULL where there is none and `make` is false. */
-static int32_t open_child(work_tree *t, folder *f, const char *name, size_t len, bool make, folder **out,
+static int32_t open_child(work_tree *t, folder *f, const char *name, size_t len, bool make, child **out,
                           quipu_error *error)
 {
     tree_entry entry;
@@ -151,10 +155,14 @@ static int32_t open_child(work_tree *t, folder *f, const char *name, size_t len,
     if (!children)
         return no_memory(error);
     f->children = children;
-    int32_t code = folder_load(t, &id, name, len, out, error);
-    if (code == QUIPU_OK)
-        f->children[f->count++] = (child){ key_of(name, len), *out };
-    return code;
+    child *made = &children[f->count];
+    *made = (child){ .key = key_of(name, len) };
+    int32_t code = folder_load(t, &id, name, len, &made->folder, error);
+    if (code != QUIPU_OK)
+        return code;
+    f->count++;
+    *out = made;
+    return QUIPU_OK;
 }
 
 static size_t part_len(const char *path)
@@ -165,9 +173,10 @@ static size_t part_len(const char *path)
 
 int32_t work_tree_find(work_tree *t, const char *path, object_id *blob, quipu_error *error)
 {
-    folder *f = t->root;
+    child *at = &t->root;
     memset(blob, 0, sizeof *blob);
     for (;;) {
+        folder *f = at->folder;
         size_t len = part_len(path);
         if (path[len] == '\0') {
             tree_entry entry;
@@ -176,65 +185,61 @@ int32_t work_tree_find(work_tree *t, const char *path, object_id *blob, quipu_er
                 memcpy(blob->bytes, entry.id, sizeof blob->bytes);
             return damaged ? damaged_tree(&f->id, error) : QUIPU_OK;
         }
-        int32_t code = open_child(t, f, path, len, false, &f, error);
-        if (code != QUIPU_OK || !f)
+        int32_t code = open_child(t, f, path, len, false, &at, error);
+        if (code != QUIPU_OK || !at)
             return code;
         path += len + 1;
     }
 }
 
-/* Remembers what the folder held, before its first change since it was written. */
-static void folder_touch(folder *f)
+static void folder_touch(child *c)
 {
-    if (f->changed)
-        return;
-    f->changed = true;
-    buffer_clear(&f->stored);
-    buffer_append(&f->stored, f->bytes.bytes, f->bytes.len);
+    if (!c->changed)
+        c->folder->edits = tree_edits_begin(&c->folder->bytes);
+    c->changed = true;
 }
 
 int32_t work_tree_put(work_tree *t, const char *path, const object_id *blob, quipu_error *error)
 {
-    folder *f = t->root;
+    child *at = &t->root;
     for (;;) {
+        folder *f = at->folder;
         size_t len = part_len(path);
-        folder_touch(f);
+        folder_touch(at);
         if (path[len] == '\0') {
-            tree_entry_put(&f->bytes, path, len, false, blob);
-            return f->bytes.failed || f->stored.failed ? no_memory(error) : QUIPU_OK;
+            tree_entry_put(&f->bytes, path, len, false, blob, &f->edits);
+            return f->bytes.failed ? no_memory(error) : QUIPU_OK;
         }
-        int32_t code = open_child(t, f, path, len, true, &f, error);
+        int32_t code = open_child(t, f, path, len, true, &at, error);
         if (code != QUIPU_OK)
             return code;
         path += len + 1;
     }
 }
 
-static void drop_child(folder *f, folder *gone)
+static void drop_child(folder *f, child *gone)
 {
-    for (size_t i = 0; i < f->count; i++)
-        if (f->children[i].folder == gone) {
-            f->children[i] = f->children[--f->count];
-            folder_free(gone);
-            return;
-        }
+    folder_free(gone->folder);
+    *gone = f->children[--f->count];
 }
 
-static int32_t remove_from(work_tree *t, folder *f, const char *path, quipu_error *error)
+static int32_t remove_from(work_tree *t, child *from, const char *path, quipu_error *error)
 {
+    folder *f = from->folder;
     size_t len = part_len(path);
-    folder_touch(f);
+    folder_touch(from);
     if (path[len] == '\0') {
-        tree_entry_remove(&f->bytes, path, len);
+        tree_entry_remove(&f->bytes, path, len, &f->edits);
         return QUIPU_OK;
     }
-    folder *inner;
+    child *inner;
     int32_t code = open_child(t, f, path, len, false, &inner, error);
     if (code != QUIPU_OK || !inner)
         return code;
     code = remove_from(t, inner, path + len + 1, error);
-    if (code == QUIPU_OK && inner->bytes.len == 0) {
-        tree_entry_remove(&f->bytes, path, len);
+    /* one that was made since the last commit has no entry yet */
+    if (code == QUIPU_OK && inner->folder->bytes.len == 0 && inner->folder->count == 0) {
+        tree_entry_remove(&f->bytes, path, len, &f->edits);
         drop_child(f, inner);
     }
     return code;
@@ -246,50 +251,50 @@ int32_t work_tree_remove(work_tree *t, const char *path, quipu_error *error)
     int32_t code = work_tree_find(t, path, &blob, error);
     if (code != QUIPU_OK || object_id_is_none(&blob))
         return code;
-    return remove_from(t, t->root, path, error);
+    return remove_from(t, &t->root, path, error);
 }
 
-static int32_t folder_write(folder *f, pack_writer *pack, quipu_error *error)
+static int32_t folder_write(work_tree *t, folder *f, pack_writer *pack, quipu_error *error)
 {
-    buffer delta = { 0 };
+    const char *bytes = f->bytes.bytes ? f->bytes.bytes : "";
     object_id before = f->id;
-    int32_t code;
-    if (!object_id_is_none(&before) && pack_writer_has(pack, &before)) {
-        tree_delta(&f->stored, &f->bytes, &delta);
-        code = delta.failed ? no_memory(error)
-                            : pack_writer_add_delta(pack, OBJECT_TREE, f->bytes.bytes, f->bytes.len, &before,
-                                                    delta.bytes, delta.len, &f->id, error);
-        buffer_free(&delta);
-    } else {
-        code = pack_writer_add(pack, OBJECT_TREE, f->bytes.bytes ? f->bytes.bytes : "", f->bytes.len, &f->id, error);
-    }
-    if (code == QUIPU_OK)
-        f->changed = false;
-    return code;
+    if (object_id_is_none(&before))
+        return pack_writer_add(pack, OBJECT_TREE, bytes, f->bytes.len, &f->id, error);
+    buffer_clear(&t->delta);
+    tree_edits_delta(&f->edits, &f->bytes, &t->delta);
+    if (t->delta.failed)
+        return no_memory(error);
+    return pack_writer_add_delta(pack, OBJECT_TREE, bytes, f->bytes.len, &before, t->delta.bytes, t->delta.len, &f->id,
+                                 error);
 }
 
-static int32_t write_changed(folder *f, pack_writer *pack, quipu_error *error)
+static int32_t write_changed(work_tree *t, child *c, pack_writer *pack, quipu_error *error)
 {
+    folder *f = c->folder;
     int32_t code = QUIPU_OK;
     for (size_t i = 0; i < f->count && code == QUIPU_OK; i++) {
-        folder *inner = f->children[i].folder;
-        if (!inner->changed)
+        if (!f->children[i].changed)
             continue;
-        code = write_changed(inner, pack, error);
+        code = write_changed(t, &f->children[i], pack, error);
+        const folder *inner = f->children[i].folder;
         if (code == QUIPU_OK)
-            tree_entry_put(&f->bytes, inner->name, inner->name_len, true, &inner->id);
+            tree_entry_put(&f->bytes, inner->name, inner->name_len, true, &inner->id, &f->edits);
     }
     if (code == QUIPU_OK && f->bytes.failed)
         code = no_memory(error);
-    return code == QUIPU_OK ? folder_write(f, pack, error) : code;
+    if (code == QUIPU_OK)
+        code = folder_write(t, f, pack, error);
+    if (code == QUIPU_OK)
+        c->changed = false;
+    return code;
 }
 
 int32_t work_tree_write(work_tree *t, pack_writer *pack, object_id *root, quipu_error *error)
 {
     int32_t code = QUIPU_OK;
-    if (t->root->changed || object_id_is_none(&t->root->id))
-        code = write_changed(t->root, pack, error);
-    *root = t->root->id;
+    if (t->root.changed || object_id_is_none(&t->root.folder->id))
+        code = write_changed(t, &t->root, pack, error);
+    *root = t->root.folder->id;
     return code;
 }
 

@@ -36,6 +36,23 @@ static bool is_tree(const buffer *tree, bool *sorted)
     return !damaged;
 }
 
+static void check_applied(const buffer *from, const buffer *delta, const buffer *to)
+{
+    buffer made = { 0 };
+    PROMISE(!delta->failed && delta_apply(from, delta, &made));
+    PROMISE(made.len == to->len && (made.len == 0 || memcmp(made.bytes, to->bytes, made.len) == 0));
+    buffer_free(&made);
+}
+
+/* What the edits left as it was is told truly. */
+static void check_edits_delta(const buffer *from, const tree_edits *edits, const buffer *to)
+{
+    buffer delta = { 0 };
+    tree_edits_delta(edits, to, &delta);
+    check_applied(from, &delta, to);
+    buffer_free(&delta);
+}
+
 static void check_edits(const buffer *tree, const char *name, size_t len, bool folder)
 {
     static const object_id id = { { 1, 2, 3 } };
@@ -43,21 +60,16 @@ static void check_edits(const buffer *tree, const char *name, size_t len, bool f
     tree_entry e;
     bool damaged = false, sorted;
     buffer_append(&copy, tree->bytes, tree->len);
-    tree_entry_put(&copy, name, len, folder, &id);
+    tree_edits edits = tree_edits_begin(&copy);
+    tree_entry_put(&copy, name, len, folder, &id, &edits);
+    check_edits_delta(tree, &edits, &copy);
     PROMISE(!copy.failed && is_tree(&copy, &sorted) && sorted);
     PROMISE(tree_entry_find(&copy, name, len, &e, &damaged) && e.folder == folder && memcmp(e.id, id.bytes, 20) == 0);
-    tree_entry_remove(&copy, name, len);
+    tree_entry_remove(&copy, name, len, &edits);
+    check_edits_delta(tree, &edits, &copy);
     PROMISE(is_tree(&copy, &sorted) && sorted);
     PROMISE(!tree_entry_find(&copy, name, len, &e, &damaged) && !damaged);
     buffer_free(&copy);
-}
-
-static void check_applied(const buffer *from, const buffer *delta, const buffer *to)
-{
-    buffer made = { 0 };
-    PROMISE(!delta->failed && delta_apply(from, delta, &made));
-    PROMISE(made.len == to->len && (made.len == 0 || memcmp(made.bytes, to->bytes, made.len) == 0));
-    buffer_free(&made);
 }
 
 /* Any bytes into any others. */

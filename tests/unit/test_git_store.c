@@ -164,6 +164,100 @@ static void what_stock_git_pushed_is_read(void **state)
     assert_fsck_is_clean();
 }
 
+/* A folder loses its only entry and gets another in one commit, which is known only to the folder that is still to be written. */
+static void a_folder_that_was_just_made_outlives_its_sibling(void **state)
+{
+    git_transaction *t;
+    commit_words words = words_at(1700000000000000);
+    object_id id;
+    bool lost;
+    (void)state;
+    git_store *s = open_store();
+    commit_file(s, "records/a/b/one.json", "first\n");
+    assert_int_equal(git_begin(s, NULL, &t, &error), QUIPU_OK);
+    assert_int_equal(git_transaction_put(t, "records/a/c/two.json", "second\n", 7, &error), QUIPU_OK);
+    assert_int_equal(git_transaction_delete(t, "records/a/b/one.json", &error), QUIPU_OK);
+    assert_int_equal(git_transaction_commit(t, &words, &id, &error), QUIPU_OK);
+    assert_int_equal(git_publish(t, &lost, &error), QUIPU_OK);
+    assert_head_holds(s, "records/a/b/one.json", "");
+    assert_head_holds(s, "records/a/c/two.json", "second\n");
+    git_store_close(s);
+    assert_fsck_is_clean();
+}
+
+static void a_transaction_reads_what_it_put(void **state)
+{
+    static char large[20000];
+    git_transaction *t;
+    object_id blob;
+    buffer bytes = { 0 };
+    (void)state;
+    memset(large, 'x', sizeof large);
+    git_store *s = open_store();
+    assert_int_equal(git_begin(s, NULL, &t, &error), QUIPU_OK);
+    assert_int_equal(git_transaction_put(t, "small", "text\n", 5, &error), QUIPU_OK);
+    assert_int_equal(git_transaction_put(t, "large", large, sizeof large, &error), QUIPU_OK);
+    assert_int_equal(git_transaction_read(t, "small", &blob, &bytes, &error), QUIPU_OK);
+    assert_string_equal(bytes.bytes, "text\n");
+    buffer_clear(&bytes);
+    assert_int_equal(git_transaction_read(t, "large", &blob, &bytes, &error), QUIPU_OK);
+    assert_int_equal(bytes.len, sizeof large);
+    assert_memory_equal(bytes.bytes, large, sizeof large);
+    buffer_free(&bytes);
+    git_abort(t);
+    git_store_close(s);
+}
+
+enum { EDITED_FILES = 60 };
+
+static void edited_path(int i, char out[64])
+{
+    snprintf(out, 64, "records/%x/%x/file-%d", i % 3, i % 5, i);
+}
+
+/* Puts and deletes at random, some twice; `texts` holds what each file should be: 0 for none. */
+static void edit_at_random(git_transaction *t, int texts[EDITED_FILES])
+{
+    char path[64], text[24];
+    for (int edits = 1 + rand() % 20; edits > 0; edits--) {
+        int i = rand() % EDITED_FILES;
+        texts[i] = rand() % 3 ? 1 + rand() % 1000 : 0;
+        edited_path(i, path);
+        snprintf(text, sizeof text, "%d", texts[i]);
+        assert_int_equal(texts[i] ? git_transaction_put(t, path, text, strlen(text), &error)
+                                  : git_transaction_delete(t, path, &error),
+                         QUIPU_OK);
+    }
+}
+
+static void many_edits_of_many_folders_in_one_commit(void **state)
+{
+    int texts[EDITED_FILES] = { 0 };
+    char path[64], text[24];
+    (void)state;
+    srand(1);
+    git_store *s = open_store();
+    for (int round = 0; round < 60; round++) {
+        git_transaction *t;
+        bool lost;
+        object_id id;
+        assert_int_equal(git_begin(s, NULL, &t, &error), QUIPU_OK);
+        for (int commits = 1 + rand() % 3; commits > 0; commits--) {
+            commit_words words = words_at(1700000000000000);
+            edit_at_random(t, texts);
+            assert_int_equal(git_transaction_commit(t, &words, &id, &error), QUIPU_OK);
+        }
+        assert_int_equal(git_publish(t, &lost, &error), QUIPU_OK);
+        for (int i = 0; i < EDITED_FILES; i++) {
+            edited_path(i, path);
+            snprintf(text, sizeof text, texts[i] ? "%d" : "", texts[i]);
+            assert_head_holds(s, path, text);
+        }
+    }
+    git_store_close(s);
+    assert_fsck_is_clean();
+}
+
 static void packs_stay_few_and_every_object_readable(void **state)
 {
     char path[64], text[64], output[2000];
@@ -610,6 +704,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(stock_git_reads_what_was_written),
         TEST(what_stock_git_pushed_is_read),
+        TEST(a_folder_that_was_just_made_outlives_its_sibling),
+        TEST(a_transaction_reads_what_it_put),
+        TEST(many_edits_of_many_folders_in_one_commit),
         TEST(packs_stay_few_and_every_object_readable),
         TEST(trees_as_differences_survive_merging),
         TEST(the_committer_time_never_goes_back),
