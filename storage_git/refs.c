@@ -49,6 +49,23 @@ static int32_t read_packed(const char *repository, const char *name, object_id *
     return code;
 }
 
+/* All that fits, also where it comes in pieces; -1 and errno on failure. */
+static ssize_t read_whole(int fd, char *text, size_t size)
+{
+    size_t len = 0;
+    while (len < size) {
+        ssize_t got = os->pread(fd, text + len, size - len, (off_t)len);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        len += (size_t)got;
+    }
+    return (ssize_t)len;
+}
+
 int32_t ref_read(const char *repository, const char *name, object_id *out, quipu_error *error)
 {
     buffer path = { 0 };
@@ -61,9 +78,7 @@ int32_t ref_read(const char *repository, const char *name, object_id *out, quipu
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read a ref");
     int fd = os->open(path.bytes, O_RDONLY, 0);
     if (fd >= 0) {
-        do
-            got = os->pread(fd, text, sizeof text, 0);
-        while (got < 0 && errno == EINTR);
+        got = read_whole(fd, text, sizeof text);
         int saved = errno;
         os->close(fd);
         if (got < 0)

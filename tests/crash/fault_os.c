@@ -72,7 +72,7 @@ static const char *name_of(int fd)
 
 static void remember(int fd, const char *path)
 {
-    if (fd < 0)
+    if (fd < 0 || plan.journal < 0)
         return;
     if (fd >= DESCRIPTORS || strlen(path) >= PATH_LEN)
         die();

@@ -5,6 +5,9 @@
 #include "model_store.h"
 
 #include <base/buffer.h>
+#include <quipu/ext/maintain.h>
+#include <quipu/ext/migrate.h>
+#include <quipu/ext/sync.h>
 #include <quipu/ext/verify.h>
 #include <quipu/extensions.h>
 #include <quipu/plugin.h>
@@ -144,44 +147,106 @@ static record *make_record(unsigned id, unsigned n)
 
 /* ---- writing ---- */
 
-static int32_t apply(model_store *s, quipu_change *changes, unsigned count, uint64_t number, const char *operation,
-                     quipu_receipt *receipt)
+static void fill_set(quipu_change_set *set, quipu_change *changes, unsigned count, uint64_t number,
+                     const char *operation)
 {
-    quipu_change_set set = { .struct_size = sizeof set,
-                             .time = model_time ? model_time : BEGINNING + (int64_t)number * 1000000,
-                             .author = str_of("crash"),
-                             .operation = str_of(operation),
-                             .changes = { changes, count, sizeof *changes } };
+    *set = (quipu_change_set){ .struct_size = sizeof *set,
+                               .time = model_time ? model_time : BEGINNING + (int64_t)number * 1000000,
+                               .author = str_of("crash"),
+                               .operation = str_of(operation),
+                               .changes = { changes, count, sizeof *changes } };
     uint64_t ms = (uint64_t)(BEGINNING / 1000) + number;
     for (int i = 0; i < 6; i++)
-        set.change_id[i] = (uint8_t)(ms >> (8 * (5 - i)));
-    set.change_id[6] = 0x70; /* a UUIDv7 */
-    memcpy(set.change_id + 8, &number, sizeof number);
-    return s->api->apply(s->self, &set, receipt, NULL, &model_error);
+        set->change_id[i] = (uint8_t)(ms >> (8 * (5 - i)));
+    set->change_id[6] = 0x70; /* a UUIDv7 */
+    memcpy(set->change_id + 8, &number, sizeof number);
 }
 
-int32_t model_apply(model_store *s, unsigned n, quipu_receipt *receipt)
-{
+/* Set n, with all that it points to. */
+typedef struct prepared {
+    quipu_change_set set;
     quipu_change changes[MODEL_PUTS_MAX];
-    record *records[MODEL_PUTS_MAX] = { 0 };
+    record *records[MODEL_PUTS_MAX];
     char ids[MODEL_PUTS_MAX][20];
+} prepared;
+
+static void prepare(unsigned n, prepared *p)
+{
     unsigned first, count = set_size(n, &first);
     model before;
     model_after(n - 1, &before);
     for (unsigned i = 0; i < count; i++) {
         unsigned id = (first + i) % MODEL_IDS;
-        snprintf(ids[i], sizeof ids[i], "r%u", id);
-        changes[i] = (quipu_change){ .struct_size = sizeof *changes, .op = QUIPU_CHANGE_DELETE, .id = str_of(ids[i]) };
+        snprintf(p->ids[i], sizeof p->ids[i], "r%u", id);
+        p->changes[i] =
+            (quipu_change){ .struct_size = sizeof *p->changes, .op = QUIPU_CHANGE_DELETE, .id = str_of(p->ids[i]) };
+        p->records[i] = NULL;
         if (deletes(&before, n, i, id))
             continue;
-        records[i] = make_record(id, n);
-        changes[i].op = QUIPU_CHANGE_PUT;
-        changes[i].record = record_view(records[i]);
+        p->records[i] = make_record(id, n);
+        p->changes[i].op = QUIPU_CHANGE_PUT;
+        p->changes[i].record = record_view(p->records[i]);
     }
-    int32_t code = apply(s, changes, count, n, "update", receipt);
-    for (unsigned i = 0; i < count; i++)
-        record_free(records[i]);
+    fill_set(&p->set, p->changes, count, n, "update");
+}
+
+static void prepared_free(prepared *p)
+{
+    for (uint64_t i = 0; i < p->set.changes.count; i++)
+        record_free(p->records[i]);
+}
+
+int32_t model_apply(model_store *s, unsigned n, quipu_receipt *receipt)
+{
+    prepared p;
+    prepare(n, &p);
+    int32_t code = s->api->apply(s->self, &p.set, receipt, NULL, &model_error);
+    prepared_free(&p);
     return code;
+}
+
+int32_t model_apply_together(model_store *s, unsigned first, unsigned last)
+{
+    static const quipu_str id = QUIPU_STR_INIT(QUIPU_EXT_MIGRATE);
+    const quipu_migrate_api *api = s->api->get_extension(s->self, &id);
+    unsigned count = last - first + 1;
+    prepared *all = calloc(count, sizeof *all);
+    uint64_t done;
+    if (!all)
+        abort();
+    for (unsigned i = 0; i < count; i++)
+        prepare(first + i, &all[i]);
+    quipu_array sets = { all, count, sizeof *all };
+    int32_t code = api->write(s->self, &sets, NULL, &done, NULL, &model_error);
+    for (unsigned i = 0; i < count; i++)
+        prepared_free(&all[i]);
+    free(all);
+    return code;
+}
+
+static const quipu_change_set *nothing_to_change(void)
+{
+    static uint64_t number = 1000000;
+    static quipu_change_set set;
+    fill_set(&set, NULL, 0, number++, "merge");
+    return &set;
+}
+
+int32_t model_exchange(model_store *s, const char *place, bool push)
+{
+    static const quipu_str id = QUIPU_STR_INIT(QUIPU_EXT_SYNC);
+    const quipu_sync_api *api = s->api->get_extension(s->self, &id);
+    quipu_str remote = str_of(place);
+    return (push ? api->push : api->pull)(s->self, &remote, nothing_to_change(), NULL, NULL, NULL, NULL, &model_error);
+}
+
+int32_t model_maintain(model_store *s)
+{
+    static const quipu_str id = QUIPU_STR_INIT(QUIPU_EXT_MAINTAIN);
+    const quipu_maintain_api *api = s->api->get_extension(s->self, &id);
+    quipu_maintain params = { .struct_size = sizeof params };
+    quipu_maintained report = { .struct_size = sizeof report };
+    return api->maintain(s->self, &params, NULL, NULL, &report, NULL, &model_error);
 }
 
 int32_t model_put(model_store *s, const char *id, const char *text, const char *expected_version)
@@ -203,7 +268,9 @@ int32_t model_put(model_store *s, const char *id, const char *text, const char *
                             .expected_version = str_of(expected_version),
                             .record = record_view(r) };
     number += 1 + ((uint64_t)now.tv_nsec << 20); /* a change id that no other process gives */
-    code = apply(s, &change, 1, number & 0xffffffffff, "put", NULL);
+    quipu_change_set set;
+    fill_set(&set, &change, 1, number & 0xffffffffff, "put");
+    code = s->api->apply(s->self, &set, NULL, NULL, &model_error);
     record_free(r);
     return code;
 }

@@ -37,6 +37,11 @@ int32_t model_open(model_store *s, const char *path, const char *config, uint32_
 int32_t model_close(model_store *s);
 /* Applies set n, to a store that holds the n - 1 before it, or that holds it already. */
 int32_t model_apply(model_store *s, unsigned n, quipu_receipt *receipt);
+/* Applies sets first to last by one call of migrate/1. */
+int32_t model_apply_together(model_store *s, unsigned first, unsigned last);
+/* Exchanges with another store, in a folder. */
+int32_t model_exchange(model_store *s, const char *place, bool push);
+int32_t model_maintain(model_store *s);
 /* Puts one record, of any id, where the stored one is of this version (NULL: any). */
 int32_t model_put(model_store *s, const char *id, const char *text, const char *expected_version);
 

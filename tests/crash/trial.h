@@ -43,6 +43,7 @@ typedef struct workload {
     unsigned sets;         /* more of them */
     unsigned crash_at;     /* the base store was killed before this operation of the first set; 0: it was closed */
     unsigned reopen_after; /* the store is closed and opened again after so many; 0: never */
+    bool may_leave;        /* a file could not be removed: then it may lie there afterwards */
 } workload;
 
 /* Makes the base store of a workload. */
