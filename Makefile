@@ -3,6 +3,7 @@
 #   make demo            a short story that shows what Quipu does
 #   make test            every test; T="test_a test_b" for some; SAN=address,undefined or SAN=thread for the same under a sanitizer
 #   make test-long       the fault harness of tests/crash/ in full: thousands of crashes and power cuts, 32 writers (some ten minutes)
+#   make test-models    embedders with their real models, which it fetches
 #   make test-valgrind   the unit tests under valgrind
 #   make fuzz            searches each parser of outside bytes for FUZZ_SECONDS=20 with libFuzzer; needs clang
 #   make check-abi       the public headers: language standards, layout, tags, abidiff; make update-abi writes the references anew
@@ -126,6 +127,7 @@ TEST_LIBS := -lcmocka $(STORAGE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
 -include tests/mutants/mutants.mk
 -include examples/examples.mk
 include tests/fuzz/fuzz.mk
+include tests/models/models.mk
 
 # tests/crash/ drives the git backend through a faulty table of file operations: it links the backend itself.
 CRASH_OBJ := $(call objects,$(filter-out tests/crash/test_%,$(wildcard tests/crash/*.c)) $(wildcard plugins/git/*.c))
@@ -160,7 +162,7 @@ RUN_TESTS = env QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) SOURCE=$(CURDI
 test:
 	@sh scripts/setup.sh
 	@$(MAKE) --no-print-directory run-tests
-test-programs: $(TEST_PROGRAMS) $(B)/tests/runner all man $(MUTANTS) $(EXAMPLES) $(FUZZ_REPLAY)
+test-programs: $(TEST_PROGRAMS) $(B)/tests/runner all man $(MUTANTS) $(EXAMPLES) $(FUZZ_REPLAY) $(MODEL_DRIVER)
 run-tests: test-programs
 	$(if $(TEST_C)$(TEST_SH),,@echo "make test: there is no test named $(T)" >&2; exit 2)
 	@$(RUN_TESTS) $(TEST_PROGRAMS) $(TEST_SH)
