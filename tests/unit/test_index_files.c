@@ -271,6 +271,33 @@ static void a_bulk_goes_to_files_on_the_way(void **state)
     record_index_free(other);
 }
 
+/* More than what is built at once: what comes next may replace or remove what is just being built. */
+static void a_bulk_is_built_beside_the_puts(void **state)
+{
+    enum { MANY = 33000 };
+    place *p = *state;
+    record_index_begin(p->ix);
+    put_many(p->ix, 0, MANY, "fox");
+    record *there = record_index_find(p->ix, str_of("r00005"));
+    assert_non_null(there);
+    record_free(there);
+    put(p->ix, "r00005", "dog");
+    record_index_remove(p->ix, str_of("r00006"));
+    record_index_end(p->ix);
+    assert_int_equal(record_index_count(p->ix), MANY - 1);
+    assert_null(record_index_find(p->ix, str_of("r00006")));
+    there = record_index_find(p->ix, str_of("r00005"));
+    assert_true(str_same(record_view(there)->text, str_of("dog")));
+    record_free(there);
+    char *told = tell(p->ix);
+    assert_non_null(told);
+    assert_non_null(strstr(told, "\nr00005=dog\n"));
+    assert_null(strstr(told, "\nr00005=fox"));
+    assert_null(strstr(told, "\nr00006="));
+    free(told);
+    put_many(p->ix, 0, MANY, "cat"); /* freed in the middle of it */
+}
+
 /* ---- versions ---- */
 
 static void a_replaced_version_can_be_revived_in_a_fork(void **state)
@@ -445,6 +472,7 @@ int main(void)
         TEST(many_saves_leave_few_files),
         TEST(another_saver_is_noticed),
         TEST(a_bulk_goes_to_files_on_the_way),
+        TEST(a_bulk_is_built_beside_the_puts),
         TEST(a_replaced_version_can_be_revived_in_a_fork),
         TEST(damage_is_told_or_does_no_harm),
         TEST(a_saver_that_is_killed_leaves_the_old_state),

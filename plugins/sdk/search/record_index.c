@@ -14,12 +14,6 @@ static int32_t no_memory(quipu_error *error)
     return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for an index");
 }
 
-static quipu_str pending_id(const void *owner, uint32_t number)
-{
-    const record_index *ix = owner;
-    return record_view(ix->pending[number])->id;
-}
-
 /* ---- life ---- */
 
 static int32_t create_with(const quipu_host *host, embeddings *vectors, record_index **out, quipu_error *error)
@@ -31,7 +25,7 @@ static int32_t create_with(const quipu_host *host, embeddings *vectors, record_i
     ix->host = host;
     ix->vectors = vectors;
     atomic_init(&ix->stale, true); /* there is no snapshot yet */
-    str_table_init(&ix->pending_by_id, pending_id, ix);
+    pending_begin(&ix->pending);
     if (pthread_mutex_init(&ix->write, NULL) != 0)
         goto err1;
     if (pthread_mutex_init(&ix->lock, NULL) != 0)
@@ -82,21 +76,12 @@ int32_t record_index_fork(record_index *ix, record_index **out, quipu_error *err
     return code;
 }
 
-static void forget_pending(record_index *ix)
-{
-    for (uint32_t i = 0; i < ix->pending_count; i++)
-        record_free(ix->pending[i]);
-    ix->pending_count = 0;
-    ix->pending_bytes = 0;
-    str_table_free(&ix->pending_by_id);
-}
-
 void record_index_free(record_index *ix)
 {
     if (!ix)
         return;
-    forget_pending(ix);
-    free(ix->pending);
+    pending_job_free(ix->job);
+    pending_free(&ix->pending);
     while (ix->part_count > 0)
         index_drop_part(ix, ix->part_count - 1);
     free(ix->parts);
@@ -275,44 +260,30 @@ static bool end_life(record_index *ix, quipu_str id)
     return true;
 }
 
-static bool room_for_pending(record_index *ix)
-{
-    if (ix->pending_count == ix->pending_capacity) {
-        uint32_t capacity = ix->pending_capacity ? ix->pending_capacity * 2 : 64;
-        record **pending = realloc(ix->pending, capacity * sizeof(*pending));
-        if (!pending)
-            return false;
-        ix->pending = pending;
-        ix->pending_capacity = capacity;
-    }
-    return str_table_reserve(&ix->pending_by_id);
-}
-
 /* So that a bulk stays small in memory. */
 static bool pending_is_full(const record_index *ix)
 {
-    return ix->pending_count >= 65536 || ix->pending_bytes >= (uint64_t)48 << 20;
+    return ix->pending.count >= 32768 || ix->pending.bytes >= (uint64_t)32 << 20;
+}
+
+/* A job must not hold what is about to change. */
+static int32_t leave_job(record_index *ix, quipu_str id, quipu_error *error)
+{
+    return ix->job && pending_find(&ix->job->set, id) ? index_end_job(ix, error) : QUIPU_OK;
 }
 
 int32_t record_index_put(record_index *ix, record *r, quipu_error *error)
 {
     quipu_str id = record_view(r)->id;
-    bool locked = index_write_lock(ix);
-    int32_t code = pending_is_full(ix) ? index_flush(ix, error) : QUIPU_OK;
-    uint32_t n = code == QUIPU_OK ? str_table_find(&ix->pending_by_id, id) : STR_TABLE_NONE;
     record *before = NULL;
-    if (code == QUIPU_OK && n == STR_TABLE_NONE && !room_for_pending(ix))
+    bool locked = index_write_lock(ix);
+    int32_t code = pending_is_full(ix) ? index_flush_aside(ix, error) : QUIPU_OK;
+    if (code == QUIPU_OK)
+        code = leave_job(ix, id, error);
+    if (code == QUIPU_OK && !pending_put(&ix->pending, r, &before))
         code = no_memory(error);
-    if (code == QUIPU_OK && n != STR_TABLE_NONE) {
-        before = ix->pending[n]; /* the table finds the number by the new one's id, which is equal */
-        ix->pending[n] = record_share(r);
-    } else if (code == QUIPU_OK) {
-        ix->count += !end_life(ix, id);
-        ix->pending[ix->pending_count] = record_share(r);
-        str_table_add(&ix->pending_by_id, id, ix->pending_count++);
-    }
     if (code == QUIPU_OK) {
-        ix->pending_bytes += record_view(r)->json.len;
+        ix->count += !before && !end_life(ix, id);
         changed(ix);
     }
     index_write_unlock(ix, locked);
@@ -320,23 +291,15 @@ int32_t record_index_put(record_index *ix, record *r, quipu_error *error)
     return code;
 }
 
-/* Takes a pending record out; the last one moves into its place. */
-static record *take_pending(record_index *ix, quipu_str id)
+/* Ends the life of what has this id, wherever it is; whether there was anything. */
+static bool end_life_anywhere(record_index *ix, quipu_str id)
 {
-    uint32_t n = str_table_find(&ix->pending_by_id, id);
-    if (n == STR_TABLE_NONE)
-        return NULL;
-    record *r = ix->pending[n];
-    uint32_t last = ix->pending_count - 1;
-    str_table_remove(&ix->pending_by_id, id);
-    if (n != last) {
-        quipu_str moved = record_view(ix->pending[last])->id;
-        str_table_remove(&ix->pending_by_id, moved);
-        ix->pending[n] = ix->pending[last];
-        str_table_add(&ix->pending_by_id, moved, n); /* there is room: one was just taken out */
-    }
-    ix->pending_count = last;
-    return r;
+    if (leave_job(ix, id, NULL) != QUIPU_OK)
+        ix->failed = true;
+    record *waiting = pending_take(&ix->pending, id);
+    bool was = waiting || end_life(ix, id);
+    record_free(waiting);
+    return was;
 }
 
 void record_index_remove(record_index *ix, quipu_str id)
@@ -344,13 +307,11 @@ void record_index_remove(record_index *ix, quipu_str id)
     if (!id.ptr)
         return;
     bool locked = index_write_lock(ix);
-    record *pending = take_pending(ix, id);
-    if (pending || end_life(ix, id)) {
+    if (end_life_anywhere(ix, id)) {
         ix->count--;
         changed(ix);
     }
     index_write_unlock(ix, locked);
-    record_free(pending);
 }
 
 bool record_index_revive(record_index *ix, quipu_str id, const uint8_t version[20])
@@ -361,10 +322,7 @@ bool record_index_revive(record_index *ix, quipu_str id, const uint8_t version[2
         uint32_t document = segment_find_version(part->segment, version);
         if (document == BITS_NONE || !str_same(segment_id(part->segment, document), id))
             continue;
-        record *pending = take_pending(ix, id);
-        bool before = pending || end_life(ix, id);
-        record_free(pending);
-        ix->count += !before;
+        ix->count += !end_life_anywhere(ix, id);
         if (bits_own(&part->alive))
             bits_add(part->alive, document);
         else
@@ -387,11 +345,13 @@ int32_t record_index_look(record_index *ix, quipu_str id, record **out, quipu_er
     if (!id.ptr)
         return QUIPU_OK;
     bool locked = index_write_lock(ix);
-    uint32_t n = str_table_find(&ix->pending_by_id, id);
+    record *waiting = pending_find(&ix->pending, id);
+    if (!waiting && ix->job)
+        waiting = pending_find(&ix->job->set, id);
     if (ix->failed)
         code = no_memory(error);
-    else if (n != STR_TABLE_NONE)
-        *out = record_share(ix->pending[n]);
+    else if (waiting)
+        *out = record_share(waiting);
     else if (find_in_parts(ix, id, &part, &document))
         code = segment_record(ix->parts[part].segment, document, out, error);
     index_write_unlock(ix, locked);

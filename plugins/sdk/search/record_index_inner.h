@@ -4,7 +4,7 @@
  * Locks, outer first: `write`, `lock`. Whoever embeds holds neither.
  *
  * Invariants, whenever `write` is free:
- *   1. Each id is alive in at most one document of all parts, and not in any where it is pending.
+ *   1. Each id is alive in at most one document of all parts, and not in any where it is pending or in the job.
  *   2. Parts that stand on files come first, in the order of the manifest that they were loaded from or saved in.
  *   3. `current` shows all but what is pending and what a batch has changed; `stale` tells that there is more.
  * Bits are shared with snapshots: they are copied before they are changed.
@@ -12,8 +12,8 @@
 #ifndef SDK_RECORD_INDEX_INNER_H
 #define SDK_RECORD_INDEX_INNER_H
 
+#include "pending.h"
 #include "segment.h"
-#include "str_table.h"
 #include <sdk/record_index.h>
 #include <sdk/words.h>
 
@@ -51,10 +51,8 @@ struct record_index {
     /* under `write` */
     index_part *parts;
     size_t part_count, part_capacity;
-    record **pending;
-    uint32_t pending_count, pending_capacity;
-    uint64_t pending_bytes;
-    str_table pending_by_id;
+    pending_set pending;
+    pending_job *job;                      /* of a bulk: what was pending before, or NULL */
     uint64_t count;                        /* records */
     uint64_t unsaved;                      /* puts and removals since it was saved */
     char state_file[DERIVED_NAME_LEN + 1]; /* of the snapshot that the parts stand on; "": of none */
@@ -72,6 +70,10 @@ void index_snapshot_free(index_snapshot *s);
 
 /* Under `write`: what is pending becomes a segment. */
 int32_t index_flush(record_index *ix, quipu_error *error);
+/* The same by another thread, while more comes in. */
+int32_t index_flush_aside(record_index *ix, quipu_error *error);
+/* Takes the segment of the job in, if there is one: before anything is changed that is in it. */
+int32_t index_end_job(record_index *ix, quipu_error *error);
 /* Under `write`: parts `from`..`from + count - 1` become one at the end. */
 int32_t index_merge_parts(record_index *ix, const size_t *which, size_t count, quipu_error *error);
 /* Under `write`: takes over the segment and the bits, also where it fails. */

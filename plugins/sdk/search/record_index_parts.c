@@ -112,52 +112,55 @@ static int32_t merge_newest(record_index *ix, quipu_error *error)
     return count > 1 ? index_merge_parts(ix, which, count, error) : QUIPU_OK;
 }
 
-static int compare_pending(const void *left, const void *right)
+static int32_t add_segment(record_index *ix, buffer *bytes, quipu_error *error)
 {
-    return str_compare(record_view(*(record *const *)left)->id, record_view(*(record *const *)right)->id);
-}
-
-static void forget_pending(record_index *ix)
-{
-    for (uint32_t i = 0; i < ix->pending_count; i++)
-        record_free(ix->pending[i]);
-    ix->pending_count = 0;
-    ix->pending_bytes = 0;
-    str_table_free(&ix->pending_by_id);
-}
-
-static int32_t build_pending(record_index *ix, quipu_error *error)
-{
-    buffer bytes = { 0 };
     segment *s = NULL;
-    bits *alive = bits_create(ix->pending_count, true);
-    /* Another order of the same records: what the table says of their places is wrong until they are forgotten. */
-    record **sorted = malloc(ix->pending_count * sizeof(*sorted));
-    int32_t code = alive && sorted ? QUIPU_OK : no_memory(error);
-    if (code == QUIPU_OK) {
-        memcpy(sorted, ix->pending, ix->pending_count * sizeof(*sorted));
-        qsort(sorted, ix->pending_count, sizeof(*sorted), compare_pending);
-        code = segment_build(sorted, ix->pending_count, &bytes, error);
+    int32_t code = segment_of_buffer(bytes, &s, error);
+    if (code != QUIPU_OK)
+        return code;
+    bits *alive = bits_create(segment_documents(s), true);
+    if (!alive) {
+        segment_free(s);
+        return no_memory(error);
     }
-    if (code == QUIPU_OK)
-        code = segment_of_buffer(&bytes, &s, error);
-    if (code == QUIPU_OK) {
-        code = index_add_part(ix, s, alive, "", error);
-        alive = NULL;
-    }
-    free(sorted);
-    buffer_free(&bytes);
-    bits_free(alive);
-    return code;
+    return index_add_part(ix, s, alive, "", error);
+}
+
+int32_t index_end_job(record_index *ix, quipu_error *error)
+{
+    pending_job *job = ix->job;
+    if (!job)
+        return QUIPU_OK;
+    pending_job_wait(job);
+    int32_t code = job->code == QUIPU_OK ? add_segment(ix, &job->bytes, error)
+                                         : fail(error, job->code, NULL, "%s", job->error.message);
+    ix->failed = ix->failed || code != QUIPU_OK;
+    ix->job = NULL;
+    pending_job_free(job);
+    return code == QUIPU_OK ? merge_newest(ix, error) : code;
+}
+
+int32_t index_flush_aside(record_index *ix, quipu_error *error)
+{
+    int32_t code = index_end_job(ix, error);
+    if (code != QUIPU_OK)
+        return code;
+    ix->job = pending_job_begin(&ix->pending);
+    return ix->job ? QUIPU_OK : no_memory(error);
 }
 
 int32_t index_flush(record_index *ix, quipu_error *error)
 {
-    if (ix->pending_count == 0)
-        return QUIPU_OK;
-    int32_t code = build_pending(ix, error);
+    buffer bytes = { 0 };
+    int32_t code = index_end_job(ix, error);
+    if (code != QUIPU_OK || ix->pending.count == 0)
+        return code;
+    code = pending_build(&ix->pending, &bytes, error);
+    if (code == QUIPU_OK)
+        code = add_segment(ix, &bytes, error);
+    buffer_free(&bytes);
     if (code != QUIPU_OK)
         return code;
-    forget_pending(ix);
+    pending_free(&ix->pending);
     return merge_newest(ix, error);
 }

@@ -269,7 +269,7 @@ void record_index_saved(record_index *ix, const derived_snapshot *now)
 void record_index_spill(record_index *ix, derived_writer *to)
 {
     bool locked = index_write_lock(ix);
-    for (size_t i = 0; i < ix->part_count; i++) {
+    for (size_t i = 0; i < ix->part_count; i++) { /* a job under way goes the next time */
         index_part *part = &ix->parts[i];
         quipu_str bytes;
         void *held;
