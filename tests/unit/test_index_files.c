@@ -468,14 +468,10 @@ static void several_processes_save_in_turn(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_was_saved_is_loaded),
-        TEST(many_saves_leave_few_files),
-        TEST(another_saver_is_noticed),
-        TEST(a_bulk_goes_to_files_on_the_way),
-        TEST(a_bulk_is_built_beside_the_puts),
-        TEST(a_replaced_version_can_be_revived_in_a_fork),
-        TEST(damage_is_told_or_does_no_harm),
-        TEST(a_saver_that_is_killed_leaves_the_old_state),
+        TEST(what_was_saved_is_loaded),        TEST(many_saves_leave_few_files),
+        TEST(another_saver_is_noticed),        TEST(a_bulk_goes_to_files_on_the_way),
+        TEST(a_bulk_is_built_beside_the_puts), TEST(a_replaced_version_can_be_revived_in_a_fork),
+        TEST(damage_is_told_or_does_no_harm),  TEST(a_saver_that_is_killed_leaves_the_old_state),
         TEST(several_processes_save_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,5 @@
 /* record_index_embed.c - see record_index_inner.h: texts become vectors when a search first needs them. */
-#include "passages.h"
-#include "record_index_inner.h"
+#include "record_index_vectors.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -10,24 +9,6 @@
 #define BATCH_BYTES ((uint64_t)1 << 20) /* of text in one batch, unless a single text is longer */
 
 #define UNUSED_KEPT 4096u /* vectors of texts that no record has */
-
-/* The vectors of an index and of its forks. Lock order: the turn, then `lock`. */
-struct embeddings {
-    atomic_uint users;
-    pthread_rwlock_t lock; /* guards what follows */
-    passages *rows;        /* or NULL */
-    uint64_t generation;   /* of `rows`, unique in the process */
-
-    pthread_mutex_t turn_lock;
-    pthread_cond_t turn_free;
-    bool turn_taken;
-};
-
-/* Which row each document of a segment has: hangs on the segment. */
-typedef struct row_table {
-    _Atomic uint64_t generation; /* of the rows that are meant; changed with `lock` held for writing */
-    _Atomic uint32_t rows[];
-} row_table;
 
 /* ---- life ---- */
 
@@ -75,9 +56,7 @@ void embeddings_free(embeddings *e)
 
 /* ---- which row ---- */
 
-/* The table of a segment for the rows that there are now; NULL without memory. Its entries may be filled with the lock held for
- * reading. `writing`: the lock is held for writing, so that a table of other rows can be begun anew. */
-static row_table *rows_of(const embeddings *e, segment *s, bool writing)
+row_table *embeddings_table(const embeddings *e, segment *s, bool writing)
 {
     row_table *t = segment_extra_get(s, SEGMENT_EXTRA_ROWS);
     uint32_t documents = segment_documents(s);
@@ -98,8 +77,7 @@ static row_table *rows_of(const embeddings *e, segment *s, bool writing)
     return t;
 }
 
-/* The row of a document, or PASSAGES_NONE. With the lock held. */
-static uint32_t row_of(const embeddings *e, const segment *s, row_table *t, uint32_t document)
+uint32_t embeddings_row(const embeddings *e, const segment *s, row_table *t, uint32_t document)
 {
     bool ours = t && atomic_load_explicit(&t->generation, memory_order_relaxed) == e->generation;
     uint32_t row = ours ? atomic_load_explicit(&t->rows[document], memory_order_relaxed) : PASSAGES_NONE;
@@ -227,11 +205,11 @@ static int32_t gather(record_index *ix, const index_snapshot *s, const quipu_mod
         rc = sweep(ix, s, model, error);
     for (; rc == QUIPU_OK && at->part < s->count; at->part++, at->document = 0) {
         const index_part *part = &s->parts[at->part];
-        row_table *t = rows_of(e, part->segment, true);
+        row_table *t = embeddings_table(e, part->segment, true);
         uint32_t d = bits_next(part->alive, at->document);
         for (; rc == QUIPU_OK && d != BITS_NONE && b->count < most && b->bytes < BATCH_BYTES;
              d = bits_next(part->alive, d + 1))
-            if (row_of(e, part->segment, t, d) == PASSAGES_NONE && segment_has_text(part->segment, d))
+            if (embeddings_row(e, part->segment, t, d) == PASSAGES_NONE && segment_has_text(part->segment, d))
                 rc = add_to_batch(b, part->segment, d, error);
         at->document = d;
         if (d != BITS_NONE)
@@ -423,154 +401,4 @@ int32_t index_embed(record_index *ix, const index_snapshot *s, quipu_str questio
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to search with");
     rc = question_vector(ix, embedder, &model, question, given, dimension, out->vector, call, error);
     return rc == QUIPU_OK ? embed_missing(ix, s, embedder, &model, call, error) : rc;
-}
-
-/* ---- scoring ---- */
-
-/* With the lock held for reading where it answers QUIPU_OK. */
-static int32_t begin_scoring(embeddings *e, const vector_question *q, quipu_error *error)
-{
-    pthread_rwlock_rdlock(&e->lock);
-    if (e->rows &&
-        passages_are_of(e->rows, str_make(q->model.bytes, q->model.len), vectors_dimension(passages_vectors(e->rows))))
-        return QUIPU_OK;
-    pthread_rwlock_unlock(&e->lock);
-    return fail(error, QUIPU_E_BUSY, NULL, "the embedder was changed during the search; try again");
-}
-
-int32_t index_cosines(record_index *ix, const index_snapshot *s, const vector_question *q, vector_match *of,
-                      size_t count, quipu_error *error)
-{
-    embeddings *e = ix->vectors;
-    int32_t code = begin_scoring(e, q, error);
-    if (code != QUIPU_OK)
-        return code;
-    for (size_t i = 0; i < count; i++) {
-        segment *its = s->parts[of[i].part].segment;
-        uint32_t row = row_of(e, its, segment_extra_get(its, SEGMENT_EXTRA_ROWS), of[i].document);
-        of[i].cosine = row == PASSAGES_NONE ? 0 : vectors_cosine(passages_vectors(e->rows), row, q->vector);
-    }
-    pthread_rwlock_unlock(&e->lock);
-    return QUIPU_OK;
-}
-
-/* The best so far; the worst of them at the top once there are `most`. */
-typedef struct nearest {
-    const index_snapshot *s;
-    vector_match *heap;
-    size_t count, most;
-} nearest;
-
-static bool worse(const nearest *n, const vector_match *a, const vector_match *b)
-{
-    if (a->cosine != b->cosine)
-        return a->cosine < b->cosine;
-    return str_compare(segment_id(n->s->parts[a->part].segment, a->document),
-                       segment_id(n->s->parts[b->part].segment, b->document)) > 0;
-}
-
-static void sink(nearest *n, size_t at, size_t count)
-{
-    for (;;) {
-        size_t child = 2 * at + 1, lowest = at;
-        if (child < count && worse(n, &n->heap[child], &n->heap[lowest]))
-            lowest = child;
-        if (child + 1 < count && worse(n, &n->heap[child + 1], &n->heap[lowest]))
-            lowest = child + 1;
-        if (lowest == at)
-            return;
-        vector_match other = n->heap[at];
-        n->heap[at] = n->heap[lowest];
-        n->heap[lowest] = other;
-        at = lowest;
-    }
-}
-
-static void offer(nearest *n, vector_match m)
-{
-    if (n->count < n->most) {
-        n->heap[n->count++] = m;
-        for (size_t i = n->count == n->most ? n->count / 2 : 0; i > 0; i--)
-            sink(n, i - 1, n->count);
-    } else if (n->most > 0 && worse(n, &n->heap[0], &m)) {
-        n->heap[0] = m;
-        sink(n, 0, n->count);
-    }
-}
-
-static void sort_nearest(nearest *n)
-{
-    for (size_t i = n->count < n->most ? n->count / 2 : 0; i > 0; i--)
-        sink(n, i - 1, n->count);
-    for (size_t left = n->count; left > 1; left--) {
-        vector_match worst = n->heap[0];
-        n->heap[0] = n->heap[left - 1];
-        n->heap[left - 1] = worst;
-        sink(n, 0, left - 1);
-    }
-}
-
-static size_t count_admitted(const index_snapshot *s, const admitted *which)
-{
-    size_t total = 0;
-    for (size_t i = 0; i < s->count; i++)
-        total += bits_total(which[i].set ? which[i].set : s->parts[i].alive);
-    return total;
-}
-
-/* All rows at once where many are asked for; else only those. */
-static int32_t score_parts(const embeddings *e, nearest *n, const admitted *which, const vector_question *q,
-                           const float *all, const quipu_call *call, quipu_error *error)
-{
-    const vectors *rows = passages_vectors(e->rows);
-    for (uint32_t i = 0; i < n->s->count; i++) {
-        const index_part *part = &n->s->parts[i];
-        const bits *set = which[i].set ? which[i].set : part->alive;
-        row_table *t = rows_of(e, part->segment, false);
-        int32_t code = call_check(call, error);
-        if (code != QUIPU_OK)
-            return code;
-        for (uint32_t d = bits_next(set, 0); d != BITS_NONE; d = bits_next(set, d + 1)) {
-            uint32_t row = row_of(e, part->segment, t, d);
-            if (row != PASSAGES_NONE)
-                offer(n, (vector_match){ all ? all[row] : vectors_cosine(rows, row, q->vector), i, d });
-        }
-    }
-    return QUIPU_OK;
-}
-
-int32_t index_nearest(record_index *ix, const index_snapshot *s, const admitted *which, const vector_question *q,
-                      size_t k, vector_match **out, size_t *count, const quipu_call *call, quipu_error *error)
-{
-    embeddings *e = ix->vectors;
-    float *all = NULL;
-    *out = NULL;
-    int32_t code = begin_scoring(e, q, error);
-    if (code != QUIPU_OK)
-        return code;
-    const vectors *rows = passages_vectors(e->rows);
-    size_t asked = count_admitted(s, which);
-    nearest n = { .s = s, .most = k < asked ? k : asked };
-    n.heap = malloc((n.most + 1) * sizeof *n.heap);
-    bool good = n.heap != NULL;
-    if (good && asked > vectors_count(rows) / 4) {
-        all = malloc(((size_t)vectors_count(rows) + 1) * sizeof *all);
-        good = all != NULL;
-    }
-    if (!good)
-        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to search with");
-    if (code == QUIPU_OK && all)
-        code = vectors_score(rows, q->vector, all, call, error);
-    if (code == QUIPU_OK)
-        code = score_parts(e, &n, which, q, all, call, error);
-    pthread_rwlock_unlock(&e->lock);
-    free(all);
-    if (code != QUIPU_OK) {
-        free(n.heap);
-        return code;
-    }
-    sort_nearest(&n);
-    *out = n.heap;
-    *count = n.count;
-    return QUIPU_OK;
 }
