@@ -489,6 +489,28 @@ int32_t git_transaction_commit(git_transaction *t, const commit_words *words, ob
     return code;
 }
 
+/* All that is to be synced is written before the first sync. name: receives the pack's, NULL: there is none. */
+static int32_t publish_pack_and_ref(git_transaction *t, char *name, ref_outcome *outcome, quipu_error *error)
+{
+    git_store *s = t->store;
+    int next;
+    int32_t code = ref_next_write(s->path, &t->head, &next, error);
+    if (code != QUIPU_OK)
+        return code;
+    if (name)
+        code = pack_writer_publish(t->pack, s->pack_folder, s->options.durable, name, error);
+    if (code != QUIPU_OK) {
+        ref_next_drop(s->path, next);
+        return code;
+    }
+    code = ref_swap_next(s->path, t->branch, &t->base, &t->head, next, s->options.durable, outcome, error);
+    if (name && *outcome == REF_MOVED)
+        pack_release(s->pack_folder, name);
+    else if (name)
+        pack_withdraw(s->pack_folder, name);
+    return code;
+}
+
 int32_t git_publish(git_transaction *t, bool *lost, quipu_error *error)
 {
     git_store *s = t->store;
@@ -503,14 +525,7 @@ int32_t git_publish(git_transaction *t, bool *lost, quipu_error *error)
         end(t);
         return QUIPU_OK;
     }
-    int32_t code = any ? pack_writer_publish(t->pack, s->pack_folder, s->options.durable, name, error) : QUIPU_OK;
-    if (code == QUIPU_OK) {
-        code = ref_swap(s->path, t->branch, &t->base, &t->head, s->options.durable, &outcome, error);
-        if (any && outcome == REF_MOVED)
-            pack_release(s->pack_folder, name);
-        else if (any)
-            pack_withdraw(s->pack_folder, name);
-    }
+    int32_t code = publish_pack_and_ref(t, any ? name : NULL, &outcome, error);
     if (outcome != REF_MOVED) {
         *lost = code == QUIPU_OK;
         git_abort(t);

@@ -59,6 +59,23 @@ static int32_t add_pack(const char *folder, const char *file, pack_list *list, q
     return QUIPU_OK;
 }
 
+static bool is_index(const char *file)
+{
+    return strlen(file) == NAME_LEN + 4 && strncmp(file, "pack-", 5) == 0 && strcmp(file + NAME_LEN, ".idx") == 0;
+}
+
+bool pack_more_than(const char *folder, unsigned most)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    unsigned count = 0;
+    while (dir && count <= most && (entry = readdir(dir)) != NULL)
+        count += is_index(entry->d_name);
+    if (dir)
+        closedir(dir);
+    return count > most;
+}
+
 int32_t pack_list_read(const char *folder, pack_list *out, quipu_error *error)
 {
     DIR *dir = opendir(folder);
@@ -67,8 +84,7 @@ int32_t pack_list_read(const char *folder, pack_list *out, quipu_error *error)
     if (!dir)
         return fail_errno(error, errno, "cannot list %s", folder);
     while (code == QUIPU_OK && (entry = readdir(dir)) != NULL)
-        if (strlen(entry->d_name) == NAME_LEN + 4 && strncmp(entry->d_name, "pack-", 5) == 0 &&
-            strcmp(entry->d_name + NAME_LEN, ".idx") == 0)
+        if (is_index(entry->d_name))
             code = add_pack(folder, entry->d_name, out, error);
     closedir(dir);
     if (out->count)

@@ -24,6 +24,8 @@ typedef struct pack_list {
     size_t mergeable; /* how many have no keep */
 } pack_list;
 
+/* Whether more than `most` packs have an index: one look at the folder, none at the files. */
+bool pack_more_than(const char *folder, unsigned most);
 /* Packs that have both files. */
 int32_t pack_list_read(const char *folder, pack_list *out, quipu_error *error);
 void pack_list_free(pack_list *list);

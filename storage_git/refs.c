@@ -178,27 +178,74 @@ static int32_t swap(const char *repository, const char *name, const char *next, 
     return code;
 }
 
-int32_t ref_swap(const char *repository, const char *name, const object_id *expected, const object_id *to, bool durable,
-                 ref_outcome *outcome, quipu_error *error)
+/* What a ref's file holds. */
+static void print_value(const object_id *to, char out[OBJECT_ID_HEX + 2])
+{
+    object_id_print(to, out);
+    memcpy(out + OBJECT_ID_HEX, "\n", 2);
+}
+
+int32_t ref_next_write(const char *repository, const object_id *to, int *next_fd, quipu_error *error)
+{
+    buffer next = { 0 };
+    char text[OBJECT_ID_HEX + 2];
+    int32_t code = QUIPU_OK;
+    *next_fd = -1;
+    print_value(to, text);
+    ref_path(repository, NEXT_FILE, "", &next);
+    if (next.failed)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to move a ref");
+    os->unlink(next.bytes); /* never written over: a ref may be the same file */
+    int fd = os->open(next.bytes, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (fd < 0 || os_write_all(fd, text, OBJECT_ID_HEX + 1) < 0)
+        code = fail_errno(error, errno, "cannot write %s", next.bytes);
+    buffer_free(&next);
+    if (code == QUIPU_OK) {
+        os_begin_sync(fd);
+        *next_fd = fd;
+    } else if (fd >= 0) {
+        ref_next_drop(repository, fd);
+    }
+    return code;
+}
+
+void ref_next_drop(const char *repository, int next_fd)
+{
+    buffer next = { 0 };
+    os->close(next_fd);
+    ref_path(repository, NEXT_FILE, "", &next);
+    if (!next.failed)
+        os->unlink(next.bytes);
+    buffer_free(&next);
+}
+
+int32_t ref_swap_next(const char *repository, const char *name, const object_id *expected, const object_id *to,
+                      int next_fd, bool durable, ref_outcome *outcome, quipu_error *error)
 {
     buffer next = { 0 };
     char text[OBJECT_ID_HEX + 2];
     int32_t code = QUIPU_OK;
     *outcome = REF_UNTOUCHED;
-    object_id_print(to, text);
-    memcpy(text + OBJECT_ID_HEX, "\n", 2);
+    print_value(to, text);
     ref_path(repository, NEXT_FILE, "", &next);
     if (next.failed)
-        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to move a ref");
-    os->unlink(next.bytes); /* never written over: a ref may be the same file */
-    if (os_write_new(next.bytes, text, OBJECT_ID_HEX + 1, true) < 0)
+        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to move a ref");
+    else if (os_sync(next_fd) < 0)
         code = fail_errno(error, errno, "cannot write %s", next.bytes);
-    if (code == QUIPU_OK) {
+    else
         code = swap(repository, name, next.bytes, text, expected, durable, outcome, error);
-        os->unlink(next.bytes);
-    }
+    ref_next_drop(repository, next_fd);
     buffer_free(&next);
     return code;
+}
+
+int32_t ref_swap(const char *repository, const char *name, const object_id *expected, const object_id *to, bool durable,
+                 ref_outcome *outcome, quipu_error *error)
+{
+    int fd;
+    *outcome = REF_UNTOUCHED;
+    int32_t code = ref_next_write(repository, to, &fd, error);
+    return code == QUIPU_OK ? ref_swap_next(repository, name, expected, to, fd, durable, outcome, error) : code;
 }
 
 /* ---- what a crash left ---- */

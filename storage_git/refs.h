@@ -25,6 +25,13 @@ typedef enum ref_outcome {
 int32_t ref_swap(const char *repository, const char *name, const object_id *expected, const object_id *to, bool durable,
                  ref_outcome *outcome, quipu_error *error);
 
+/* The same in two steps, for who has other files to sync: with all of them written before the first is synced, a file system with a
+ * journal writes that once for all. *next_fd: the open file, or -1; ref_swap_next and ref_next_drop close it. */
+int32_t ref_next_write(const char *repository, const object_id *to, int *next_fd, quipu_error *error);
+int32_t ref_swap_next(const char *repository, const char *name, const object_id *expected, const object_id *to,
+                      int next_fd, bool durable, ref_outcome *outcome, quipu_error *error);
+void ref_next_drop(const char *repository, int next_fd);
+
 /* Removes the ref where it is at `expected`: from packed-refs, then its own file, then its log. The lock files that it makes say whose they
  * are, so that the next caller takes away those that a killed one left; the caller holds the store's lock. Errors: as ref_swap. */
 int32_t ref_delete(const char *repository, const char *name, const object_id *expected, bool durable,
