@@ -11,7 +11,7 @@
 static void show_components(const cli *c, const cJSON *components)
 {
     const cJSON *part;
-    buffer scratch = { 0 };
+    double number;
     if (!components || !components->child)
         return;
     printf("   ");
@@ -27,11 +27,10 @@ static void show_components(const cli *c, const cJSON *components)
             continue;
         printf(" ");
         print_cell(c, PAINT_DIM, str_of(name), 0, 0);
-        printf("=");
-        print_cell(c, PAINT_DIM, value_text(value, &scratch), 0, 0);
+        if (json_is_number(value, &number))
+            printf("%s=%.4g%s", paint_on(c, PAINT_DIM), number, paint_off(c));
     }
     putchar('\n');
-    buffer_free(&scratch);
 }
 
 /* One line, to be kept for `quipu replay`. */
@@ -70,6 +69,26 @@ static void show_results(const cli *c, const cJSON *answer)
     show_receipt(cJSON_GetObjectItemCaseSensitive(answer, "receipt"));
 }
 
+/* A number given as an option, under the name that libquipu knows it by. */
+static int add_weight(cli *c, cJSON *request, const char *option, const char *name)
+{
+    const char *text = option_text(c, option);
+    double value;
+    if (!text)
+        return STATUS_DONE;
+    if (!json_number_value(str_of(text), &value))
+        return report_fault(c, QUIPU_E_INVALID, name, "--%s %s: a number is needed", option, text);
+    return object_set(request, name, json_number_text(text)) ? STATUS_DONE : out_of_memory(c);
+}
+
+static int add_weights(cli *c, cJSON *request)
+{
+    int status = add_weight(c, request, "recency", "recency");
+    if (status == STATUS_DONE)
+        status = add_weight(c, request, "half-life", "half_life_days");
+    return status == STATUS_DONE ? add_weight(c, request, "importance", "importance") : status;
+}
+
 /* What the options say about every question; members that a question has itself win, but for the scope. */
 static int add_options(cli *c, cJSON *request)
 {
@@ -85,7 +104,8 @@ static int add_options(cli *c, cJSON *request)
         (option_given(c, "explain") && !object_set(request, "explain", cJSON_CreateTrue())) ||
         (option_given(c, "receipt") && !object_set(request, "receipt", cJSON_CreateTrue())))
         return out_of_memory(c);
-    return request_narrow(c, request);
+    int status = add_weights(c, request);
+    return status == STATUS_DONE ? request_narrow(c, request) : status;
 }
 
 static int search_once(cli *c, cJSON *request)

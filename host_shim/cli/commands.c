@@ -93,6 +93,10 @@ static const option_spec search_options[] = {
     FILTER_OPTION,
     AS_OF_OPTION,
     { "explain", 0, NULL, "show what each score is made of", NULL },
+    { "recency", 0, "W",
+      "weight of how new a record is, 0 to 100 (0): its score grows by W parts, by W/2 after a half-life", NULL },
+    { "half-life", 0, "DAYS", "of --recency (30)", NULL },
+    { "importance", 0, "W", "weight of a record's importance, likewise", NULL },
     { "receipt", 0, NULL, "also give a receipt, with which `quipu replay` asks the same again", NULL },
     { "mode", 0, "MODE", "hybrid (words and vectors), lexical (words), vector; else hybrid where there are vectors",
       MODES },
@@ -201,7 +205,8 @@ const command cli_commands[] = {
       "Shows the records that answer the question best, best first. --user and the like, and --filter, narrow what is "
       "searched.\n\n"
       "With --stdin every line of standard input is a JSON object with the members query, scope, filter, k, mode, "
-      "as_of, explain, receipt, now and include_expired, and for each line one line of JSON comes out at once, in the "
+      "as_of, explain, receipt, recency, importance, half_life_days, now and include_expired, and for each line one "
+      "line of JSON comes out at once, in the "
       "same order: "
       "{\"results\":[...]}, or {\"error\":{...}} for a line that could not be answered. The options hold for every "
       "question that does not say otherwise; the scope of the options binds them all.",

@@ -12,6 +12,7 @@
 #define DEFAULT_K 10
 #define DEFAULT_LIMIT 100
 #define LIMIT_MAX 100000
+#define DAYS_MAX 1000000
 
 /* A request, read. Texts are the tree's. */
 typedef struct request {
@@ -24,10 +25,12 @@ typedef struct request {
     uint32_t choice; /* mode or order */
     int64_t now;     /* by which expiry is judged; QUIPU_TIME_NONE: that of the call */
     bool explain, receipt;
+    double recency, importance;
+    int64_t half_life; /* microseconds */
 } request;
 
 /* What a member of a request may be. */
-typedef enum member_sort { TEXT, WHOLE, FLAG, OBJECT, CHOICE, MOMENT } member_sort;
+typedef enum member_sort { TEXT, WHOLE, FLAG, OBJECT, CHOICE, MOMENT, WEIGHT, DAYS } member_sort;
 
 typedef struct choice_row {
     const char *name;
@@ -67,6 +70,9 @@ static const member_row search_rows[] = { SHARED_ROWS,
                                           { "explain", FLAG, offsetof(request, explain), NULL, 0 },
                                           { "receipt", FLAG, offsetof(request, receipt), NULL, 0 },
                                           { "now", MOMENT, offsetof(request, now), NULL, 0 },
+                                          { "recency", WEIGHT, offsetof(request, recency), NULL, 0 },
+                                          { "importance", WEIGHT, offsetof(request, importance), NULL, 0 },
+                                          { "half_life_days", DAYS, offsetof(request, half_life), NULL, 0 },
                                           { NULL, TEXT, UNUSED, NULL, 0 } };
 static const member_row list_rows[] = { SHARED_ROWS,
                                         { "limit", WHOLE, offsetof(request, number), NULL, LIMIT_MAX },
@@ -93,6 +99,16 @@ static int32_t take_choice(const member_row *row, const cJSON *member, uint32_t 
                         known.failed ? "the known words" : known.bytes);
     buffer_free(&known);
     return code;
+}
+
+static int32_t take_days(const member_row *row, const cJSON *member, int64_t *out, quipu_error *error)
+{
+    double days;
+    if (!json_is_number(member, &days) || !(days > 0 && days <= DAYS_MAX))
+        return fail(error, QUIPU_E_INVALID, row->name, "%s must be a number above 0, and at most %d", row->name,
+                    DAYS_MAX);
+    *out = days * 86400e6 < 1 ? 1 : (int64_t)(days * 86400e6);
+    return QUIPU_OK;
 }
 
 static int32_t take_member(const member_row *row, const cJSON *member, request *r, quipu_error *error)
@@ -126,6 +142,12 @@ static int32_t take_member(const member_row *row, const cJSON *member, request *
         return cJSON_IsString(member)
                    ? time_parse(str_of(member->valuestring), row->name, NULL, (int64_t *)(void *)at, error)
                    : fail(error, QUIPU_E_INVALID, row->name, "%s must be a time (RFC 3339)", row->name);
+    case WEIGHT:
+        return json_is_number(member, (double *)(void *)at)
+                   ? QUIPU_OK
+                   : fail(error, QUIPU_E_INVALID, row->name, "%s must be a number", row->name);
+    case DAYS:
+        return take_days(row, member, (int64_t *)(void *)at, error);
     }
     return fail(error, QUIPU_E_INTERNAL, row->name, "no rule for this member");
 }
@@ -310,7 +332,10 @@ static int32_t run_search(quipu *q, request *r, answer *a, const quipu_call *cal
                            .as_of = r->as_of,
                            .text = r->text,
                            .k = r->number,
-                           .mode = r->choice };
+                           .mode = r->choice,
+                           .recency = r->recency,
+                           .importance = r->importance,
+                           .half_life = r->half_life };
     buffer_append_text(&a->text, "{\"results\":[");
     if (code == QUIPU_OK)
         code = quipu_search_records(q, &query, take_hit, a, call, error);

@@ -177,9 +177,11 @@ QUIPU_API int32_t quipu_put_json(quipu *q, const quipu_str *json, const quipu_wr
                                  char id[QUIPU_ID_MAX + 1], const quipu_call *call, quipu_error *error);
 
 /* Questions as JSON objects, answers as one line of JSON to the sink. [any-thread] [may-block]
- * search: {"query","scope","filter","k" (10),"mode","as_of","explain","include_expired","now","receipt"} ->
+ * search: {"query","scope","filter","k" (10),"mode","as_of","explain","include_expired","now","receipt",
+ *          "recency","importance","half_life_days"} ->
  *         {"results":[{"id","score","text","scope","actor","kind","created_at",...,"version","components"?}],"receipt"?}
- *         now: the moment (RFC 3339) by which expiry is judged; receipt: true adds one, as quipu_replay_json takes it
+ *         recency, importance, half_life_days: weights, as quipu_search has them;
+ *         now: the moment (RFC 3339) by which expiry and age are judged; receipt: true adds one, as quipu_replay_json takes it
  * list:   {"scope","filter","limit" (100),"cursor","order" ("newest"),"as_of","include_expired"} ->
  *         {"results":[record + "version"],"cursor"?}
  * get:    {"id","scope","filter","as_of","include_expired"} -> the record + "version"

@@ -58,13 +58,20 @@ typedef struct quipu_search {
     uint64_t k;          /* 1..QUIPU_SEARCH_K_MAX */
     uint32_t mode;       /* QUIPU_SEARCH_AUTO, HYBRID, LEXICAL or VECTOR */
     uint32_t reserved;
+    /* Weights, 0 to 100; 0: it does not count. A score becomes
+     *     score * (1 + recency * 2^(-age / half_life) + importance * record.importance)
+     * age: from created_at to the filter's `now`; a record of the future has age 0; one without the field gets nothing added. After
+     * Park et al., "Generative Agents" (2023), where recency and importance join relevance. */
+    double recency;
+    double importance;
+    int64_t half_life; /* microseconds after which recency counts half; 0: 30 days */
 } quipu_search;
 
 /* One part of a score, for those who want to know why. */
 typedef struct quipu_component {
     uint32_t struct_size;
     uint32_t reserved;
-    quipu_str name; /* "bm25", "cosine", "bm25:word", ... */
+    quipu_str name; /* "bm25", "cosine", "bm25:word", "recency", "importance", ... */
     double value;
 } quipu_component;
 

@@ -31,6 +31,16 @@ typedef double (*query_score_fn)(const quipu_search *q, const quipu_record *r);
 /* A score for beginners: how many words of the question the text holds, without regard to case. */
 double query_words_in_common(const quipu_search *q, const quipu_record *r);
 
+/* What recency and importance add to a score, in parts of it (quipu_search says how). created_at: QUIPU_TIME_NONE for none;
+ * importance: below 0 for none. Both are 0 where nothing was asked for. */
+typedef struct query_weights {
+    double recency, importance;
+} query_weights;
+query_weights query_weigh(const quipu_search *q, int64_t created_at, double importance, int64_t now);
+
+/* The moment that the filter (or NULL) gives, else the system's. Microseconds since 1970. */
+int64_t query_now(const quipu_filter *f);
+
 /* Shows the k best of the records that have a score, best first, equal scores by id; with QUIPU_SEARCH_EXPLAIN the score as
  * one component of the name given. */
 int32_t query_show_best(const record_list *records, query_score_fn score, const char *component, const quipu_search *q,

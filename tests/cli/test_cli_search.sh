@@ -26,6 +26,16 @@ narrowed() {
 }
 check options_narrow_and_bad_ones_are_refused narrowed
 
+weights() {
+    "$QUIPU" add "a blue bicycle" --id old --created-at 2020-01-01 --importance 0.9 >/dev/null && "$QUIPU" add "a blue bicycle, repaired" --id new >/dev/null &&
+        ok search "blue bicycle" -k 1 && prints '^ 1\. old' && ok search "blue bicycle" -k 1 --recency 1 --explain && prints '^ 1\. new' ' recency=0\.' && ok search "blue bicycle" -k 1 --importance 1 --explain && prints '^ 1\. old' ' importance=0\.' &&
+        ok search "blue bicycle" -k 1 --recency 1 --half-life 100000 --importance 1 && prints '^ 1\. old' &&
+        echo '{"query":"blue bicycle","recency":2,"half_life_days":0.5,"k":1}' >in && feed in search --stdin && expect_status 0 && prints '"id":"new"' &&
+        run search x --recency -1 && complains 2 'from 0 to 100' && run search x --recency much && complains 2 'number' && run search x --importance 101 && complains 2 'importance' &&
+        run search x --half-life 0 && complains 2 'half_life_days'
+}
+check recency_and_importance_count_as_much_as_is_asked weights
+
 without_vectors() {
     fill && run search oven --mode vector && complains 3 'cannot search'
 }

@@ -378,6 +378,10 @@ static void bad_queries_name_the_field(void **state)
     REFUSED(q.mode = QUIPU_SEARCH_HYBRID, QUIPU_E_UNSUPPORTED, "mode");
     REFUSED(q.mode = QUIPU_SEARCH_VECTOR, QUIPU_E_UNSUPPORTED, "mode");
     REFUSED((q.vector = nan_vector, q.dimension = 2), QUIPU_E_INVALID, "vector");
+    REFUSED(q.recency = -0.1, QUIPU_E_INVALID, "recency");
+    REFUSED(q.recency = (double)NAN, QUIPU_E_INVALID, "recency");
+    REFUSED(q.importance = 100.5, QUIPU_E_INVALID, "importance");
+    REFUSED(q.half_life = -1, QUIPU_E_INVALID, "half_life");
     REFUSED((q.vector = nan_vector, q.dimension = 1, q.text = str_of(NULL), q.mode = QUIPU_SEARCH_LEXICAL),
             QUIPU_E_INVALID, "text");
 #undef REFUSED

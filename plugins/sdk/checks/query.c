@@ -9,6 +9,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+#define WEIGHT_MAX 100
+#define HALF_LIFE (30 * 86400e6) /* microseconds */
 
 /* ---- checks ---- */
 
@@ -49,6 +53,16 @@ static int32_t check_vector(const quipu_search *q, quipu_error *error)
     return QUIPU_OK;
 }
 
+static int32_t check_weights(const quipu_search *q, quipu_error *error)
+{
+    if (!(q->recency >= 0 && q->recency <= WEIGHT_MAX))
+        return fail(error, QUIPU_E_INVALID, "recency", "recency must be a number from 0 to %d", WEIGHT_MAX);
+    if (!(q->importance >= 0 && q->importance <= WEIGHT_MAX))
+        return fail(error, QUIPU_E_INVALID, "importance", "importance must be a number from 0 to %d", WEIGHT_MAX);
+    return q->half_life >= 0 ? QUIPU_OK
+                             : fail(error, QUIPU_E_INVALID, "half_life", "half_life must be a positive time, or 0");
+}
+
 int32_t query_check_search(const quipu_search *q, quipu_error *error)
 {
     int32_t code;
@@ -56,7 +70,7 @@ int32_t query_check_search(const quipu_search *q, quipu_error *error)
         (code = abi_check_flags(q->flags, QUIPU_SEARCH_EXPLAIN, "quipu_search.flags", error)) != QUIPU_OK ||
         (code = abi_check_text(q->as_of, true, "as_of", error)) != QUIPU_OK ||
         (code = abi_check_text(q->text, false, "text", error)) != QUIPU_OK ||
-        (code = check_vector(q, error)) != QUIPU_OK)
+        (code = check_vector(q, error)) != QUIPU_OK || (code = check_weights(q, error)) != QUIPU_OK)
         return code;
     if (!q->text.ptr && !q->vector)
         return fail(error, QUIPU_E_INVALID, "text", "neither a text nor a vector is asked for");
@@ -211,7 +225,9 @@ int32_t query_show_one(const record_list *records, const quipu_get *q, quipu_hit
 
 typedef struct match {
     const quipu_record *record;
-    double score;
+    double score;  /* the whole */
+    double answer; /* without the weights */
+    query_weights weights;
 } match;
 
 static int compare_matches(const void *a, const void *b)
@@ -246,6 +262,18 @@ static void find_word(void *context, const char *word, size_t len)
     set->found += set->same;
 }
 
+query_weights query_weigh(const quipu_search *q, int64_t created_at, double importance, int64_t now)
+{
+    query_weights w = { 0 };
+    double half_life = q->half_life ? (double)q->half_life : HALF_LIFE;
+    double age = created_at < now ? (double)now - (double)created_at : 0;
+    if (created_at != QUIPU_TIME_NONE)
+        w.recency = q->recency * exp2(-age / half_life);
+    if (importance > 0)
+        w.importance = q->importance * importance;
+    return w;
+}
+
 double query_words_in_common(const quipu_search *q, const quipu_record *r)
 {
     word_set set = { .text = r->text };
@@ -253,14 +281,39 @@ double query_words_in_common(const quipu_search *q, const quipu_record *r)
     return set.found;
 }
 
+static quipu_component component_of(const char *name, double value)
+{
+    return (quipu_component){ .struct_size = sizeof(quipu_component), .name = str_of(name), .value = value };
+}
+
 static int32_t show_match(const match *m, const char *component, const quipu_search *q, quipu_hit_fn visit,
                           void *context, bool *stop, quipu_error *error)
 {
-    quipu_component why = { .struct_size = sizeof why, .name = str_of(component), .value = m->score };
+    quipu_component parts[] = { component_of(component, m->answer), { 0 }, { 0 } };
     quipu_hit hit = { .struct_size = sizeof hit, .record = m->record, .score = m->score };
+    uint64_t count = 1;
+    if (m->weights.recency > 0)
+        parts[count++] = component_of("recency", m->answer * m->weights.recency);
+    if (m->weights.importance > 0)
+        parts[count++] = component_of("importance", m->answer * m->weights.importance);
     if (q->flags & QUIPU_SEARCH_EXPLAIN)
-        hit.components = (quipu_array){ &why, 1, sizeof why };
+        hit.components = (quipu_array){ parts, count, sizeof parts[0] };
     return query_answer(visit(context, &hit), stop, error);
+}
+
+int64_t query_now(const quipu_filter *f)
+{
+    struct timespec now;
+    if (f && f->now != QUIPU_TIME_NONE)
+        return f->now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static match weighed(const quipu_search *q, const quipu_record *r, double answer, int64_t now)
+{
+    query_weights w = query_weigh(q, r->created_at, r->importance, now);
+    return (match){ r, answer * (1 + w.recency + w.importance), answer, w };
 }
 
 int32_t query_show_best(const record_list *records, query_score_fn score, const char *component, const quipu_search *q,
@@ -268,6 +321,7 @@ int32_t query_show_best(const record_list *records, query_score_fn score, const 
 {
     bool stop = false;
     size_t count = 0;
+    int64_t now = query_now(q->filter);
     match *matches;
     int32_t code = need_visitor(visit, error);
     if (code != QUIPU_OK)
@@ -276,9 +330,10 @@ int32_t query_show_best(const record_list *records, query_score_fn score, const 
     if (!matches)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for %zu matches", records->count);
     for (size_t i = 0; i < records->count; i++) {
-        match m = { record_view(records->items[i]), score(q, record_view(records->items[i])) };
-        if (m.score > 0)
-            matches[count++] = m;
+        const quipu_record *r = record_view(records->items[i]);
+        double answer = score(q, r);
+        if (answer > 0)
+            matches[count++] = weighed(q, r, answer, now);
     }
     qsort(matches, count, sizeof *matches, compare_matches);
     for (size_t i = 0; i < count && i < q->k && code == QUIPU_OK && !stop; i++)

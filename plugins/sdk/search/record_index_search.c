@@ -17,14 +17,16 @@
 enum {
     VERIFY_FIRST =
         4096, /* documents that may match are looked at before the ranking where they are no more than these */
-    FUSED_AT_LEAST = 256 /* candidates of either side of a hybrid search */
+    FUSED_AT_LEAST = 256 /* candidates of either side of a hybrid search, or to be weighed */
 };
 
 typedef struct candidate {
     double score;
     double words;  /* its part of the score before weighing */
     double cosine; /* likewise */
-    size_t match;  /* its number in the answer by words; SIZE_MAX: not in it */
+    double answer; /* the score before the weights of the question */
+    query_weights weights;
+    size_t match; /* its number in the answer by words; SIZE_MAX: not in it */
     uint32_t part, document;
     record *record; /* NULL: not decoded yet */
 } candidate;
@@ -271,15 +273,32 @@ static void drop_twins(search *s)
     s->count = kept;
 }
 
+/* Recency and importance, where the question weighs them. */
+static void weigh(search *s)
+{
+    int64_t now = s->q->filter && s->q->filter->now != QUIPU_TIME_NONE ? s->q->filter->now : s->now;
+    for (size_t i = 0; i < s->count; i++) {
+        candidate *c = &s->found[i];
+        const segment *in = s->snapshot->parts[c->part].segment;
+        c->answer = c->score;
+        c->weights = query_weigh(s->q, segment_int(in, COLUMN_CREATED_AT, c->document),
+                                 segment_importance(in, c->document), now);
+        c->score *= 1 + c->weights.recency + c->weights.importance;
+    }
+}
+
 /* The candidates in order, enough for k where there are as many. */
 static int32_t rank(search *s, uint64_t k)
 {
-    uint64_t each = s->by_vector && k < FUSED_AT_LEAST ? FUSED_AT_LEAST : k;
+    bool weighed = s->q->recency > 0 || s->q->importance > 0;
+    uint64_t each = (s->by_vector || weighed) && k < FUSED_AT_LEAST ? FUSED_AT_LEAST : k;
     int32_t code = s->by_words ? best_by_words(s, each) : QUIPU_OK;
     if (s->by_words && code == QUIPU_OK)
         code = take_words(s);
     if (code == QUIPU_OK && s->by_vector)
         code = fuse(s, each);
+    if (code == QUIPU_OK && weighed)
+        weigh(s);
     if (code == QUIPU_OK && !sort_candidates(s))
         code = no_memory(s);
     if (code == QUIPU_OK && s->by_words && s->by_vector)
@@ -382,6 +401,10 @@ static int32_t explain(search *s, const candidate *c, explanation *e)
         code = words_explain(s->answer, c->match, add_component, e, s->error);
     if (s->by_vector)
         add_component(e, str_of("cosine"), c->cosine);
+    if (c->weights.recency > 0)
+        add_component(e, str_of("recency"), c->answer * c->weights.recency);
+    if (c->weights.importance > 0)
+        add_component(e, str_of("importance"), c->answer * c->weights.importance);
     if (code == QUIPU_OK && (e->failed || e->names.failed))
         code = no_memory(s);
     for (size_t i = 0; code == QUIPU_OK && i < e->count; i++) {
