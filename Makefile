@@ -213,7 +213,7 @@ $(B)/bench/bench_$(1): $(call objects,bench/bench_$(1).c $(wildcard bench/$(1)_*
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -pie -o $$@ $$^ $$(STORAGE_LIBS) $$(SDK_LIBS) $$(BASE_LIBS) $$(SQLITE_LIBS) -ldl
 bench-$(1): $(B)/bench/bench_$(1) all
-	@BUILD=$$(abspath $$(B)) $$<
+	@BUILD=$$(abspath $$(B)) SOURCE=$(CURDIR) $$<
 endef
 $(foreach b,$(BENCHES),$(eval $(call bench_rule,$(b))))
 

@@ -35,6 +35,9 @@ bool vectors_are_finite(const float *vector, uint32_t dimension);
 /* Writes `from` at unit length to `to` (may be the same); false where it is zero. */
 bool vectors_normalise(const float *from, uint32_t dimension, float *to);
 
+/* INVALID with the field "vector" where `dimension` is not the expected one or a float is not finite. */
+int32_t vectors_check(const float *vector, uint64_t dimension, uint32_t expected, quipu_error *error);
+
 /* Adds a row; *row is its number. The vector is finite. */
 int32_t vectors_add(vectors *v, const float *vector, uint32_t *row, quipu_error *error);
 /* Removes a row. The number of the row that took its place (it was the last), or VECTORS_NONE. */

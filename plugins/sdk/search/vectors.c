@@ -9,10 +9,6 @@
 
 #define BLOCK_BYTES ((size_t)4 << 20)
 
-/* Not every BLAS has these; then they are NULL. */
-extern void openblas_set_num_threads(int count) __attribute__((weak));
-extern char *openblas_get_config(void) __attribute__((weak));
-
 struct vectors {
     float **blocks;
     uint32_t block_count, block_capacity;
@@ -20,39 +16,6 @@ struct vectors {
     uint32_t dimension;
     uint32_t count;
 };
-
-int32_t vectors_check_blas(quipu_error *error)
-{
-    /* Sizes that differ, padding that must not be read, and values that floats hold exactly. */
-    static const float matrix[3 * 5] = { 1, 2, 3, 4, 99, -1, 0.5f, 0, 2, 99, 0, 0, -8, 0.25f, 99 };
-    static const float vector[4] = { 2, -1, 0.5f, 4 };
-    static const float expected[3] = { 17.5f, 5.5f, -3 };
-    float result[4] = { 7, 7, 7, 7 };
-    cblas_sgemv(CblasRowMajor, CblasNoTrans, 3, 4, 1.0f, matrix, 5, vector, 1, 0.0f, result, 1);
-    for (int i = 0; i < 3; i++)
-        if (!(fabsf(result[i] - expected[i]) < 1e-5f))
-            return fail(
-                error, QUIPU_E_INTERNAL, NULL,
-                "the BLAS in this process (%s) multiplies wrongly; another library may stand in OpenBLAS's place",
-                vectors_blas_name());
-    if (result[3] != 7)
-        return fail(error, QUIPU_E_INTERNAL, NULL, "the BLAS in this process (%s) writes past its result",
-                    vectors_blas_name());
-    return QUIPU_OK;
-}
-
-bool vectors_set_threads(int count)
-{
-    if (!openblas_set_num_threads || count < 1)
-        return false;
-    openblas_set_num_threads(count);
-    return true;
-}
-
-const char *vectors_blas_name(void)
-{
-    return openblas_get_config ? openblas_get_config() : "not OpenBLAS";
-}
 
 int32_t vectors_create(uint32_t dimension, vectors **out, quipu_error *error)
 {
@@ -90,25 +53,6 @@ uint32_t vectors_dimension(const vectors *v)
 uint32_t vectors_count(const vectors *v)
 {
     return v->count;
-}
-
-bool vectors_are_finite(const float *vector, uint32_t dimension)
-{
-    for (uint32_t i = 0; i < dimension; i++)
-        if (!isfinite(vector[i]))
-            return false;
-    return true;
-}
-
-bool vectors_normalise(const float *from, uint32_t dimension, float *to)
-{
-    double sum = 0; /* floats squared cannot overflow a double */
-    for (uint32_t i = 0; i < dimension; i++)
-        sum += (double)from[i] * from[i];
-    double scale = sum > 0 ? 1 / sqrt(sum) : 0;
-    for (uint32_t i = 0; i < dimension; i++)
-        to[i] = (float)(from[i] * scale);
-    return sum > 0;
 }
 
 static float *row_at(const vectors *v, uint32_t row)
