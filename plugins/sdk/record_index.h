@@ -14,7 +14,7 @@
 #include <quipu/backend.h>
 
 /* What record_index_save writes; a folder of another format counts as absent. */
-#define RECORD_INDEX_FORMAT 3u
+#define RECORD_INDEX_FORMAT 4u
 
 typedef struct record_index record_index;
 

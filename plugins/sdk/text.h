@@ -26,9 +26,15 @@ void text_words(quipu_str text, uint32_t purpose, text_word_fn visit, void *cont
 /* True for an English function word, in the form that text_words gives ("dont"). */
 bool text_is_stop_word(const char *word, size_t len);
 
-/* A stemmer for English; used by one thread at a time. Other words come back as they are. NULL without memory. */
+#define TEXT_STEM_ENGLISH 0u /* words of a to z, as English ones */
+#define TEXT_STEM_SCRIPTS                                                                                              \
+    1u /* and those of scripts that tell the language: Cyrillic as Russian, Greek, Armenian, Arabic, Devanagari as Hindi,
+                              * Tamil; as far as libstemmer has them */
+
+/* Snowball stemmers (Porter, "Snowball: A language for stemming algorithms", 2001); used by one thread at a time. Other words come back as
+ * they are. NULL without memory. */
 typedef struct text_stemmer text_stemmer;
-text_stemmer *text_stemmer_create(void);
+text_stemmer *text_stemmer_create(uint32_t which);
 void text_stemmer_free(text_stemmer *s);
 /* The stem is the stemmer's until the next call. */
 quipu_str text_stem(text_stemmer *s, const char *word, size_t len);

@@ -136,7 +136,7 @@ static void stop_words_are_function_words(void **state)
 static void forms_of_a_word_share_their_stem(void **state)
 {
     (void)state;
-    text_stemmer *s = text_stemmer_create();
+    text_stemmer *s = text_stemmer_create(TEXT_STEM_ENGLISH);
     assert_non_null(s);
     char first[32] = "";
     quipu_str stem = text_stem(s, "painting", 8);
@@ -153,6 +153,31 @@ static void forms_of_a_word_share_their_stem(void **state)
 static quipu_str number_key(const void *owner, uint32_t number)
 {
     return str_of((const char *)owner + 12 * (size_t)number);
+}
+
+static void scripts_tell_the_language(void **state)
+{
+    static const char *const pairs[][2] = {
+        { "книга", "книгами" },
+        { "дороги", "дорога" },
+        { "γάτα", "γάτες" },
+        { "किताब", "किताबें" },
+    };
+    text_stemmer *all = text_stemmer_create(TEXT_STEM_SCRIPTS), *english = text_stemmer_create(TEXT_STEM_ENGLISH);
+    (void)state;
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        buffer first = { 0 };
+        buffer_append_str(&first, text_stem(all, pairs[i][0], strlen(pairs[i][0])));
+        quipu_str second = text_stem(all, pairs[i][1], strlen(pairs[i][1]));
+        if (!str_same(str_make(first.bytes, first.len), second))
+            fail_msg("%s and %s have the stems %s and %.*s", pairs[i][0], pairs[i][1], first.bytes, (int)second.len,
+                     second.ptr);
+        assert_true(str_same(text_stem(english, pairs[i][1], strlen(pairs[i][1])), str_of(pairs[i][1])));
+        buffer_free(&first);
+    }
+    assert_true(str_same(text_stem(all, "café", strlen("café")), str_of("café")));
+    text_stemmer_free(all);
+    text_stemmer_free(english);
 }
 
 static void table_finds_what_is_in_it_and_nothing_else(void **state)
@@ -198,6 +223,7 @@ int main(void)
         cmocka_unit_test(long_words_are_cut_between_characters),
         cmocka_unit_test(stop_words_are_function_words),
         cmocka_unit_test(forms_of_a_word_share_their_stem),
+        cmocka_unit_test(scripts_tell_the_language),
         cmocka_unit_test(table_finds_what_is_in_it_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

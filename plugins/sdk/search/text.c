@@ -183,16 +183,32 @@ bool text_is_stop_word(const char *word, size_t len)
     return false;
 }
 
-/* libstemmer's objects are not thread-safe; each text_stemmer has its own. */
+/* ---- stems ---- */
+
+/* Scripts in which one language of libstemmer's is by far the most written, and the letters of each. */
+static const struct {
+    const char *language;
+    uint32_t first, last;
+} scripts[] = {
+    { "greek", 0x370, 0x3ff },  { "russian", 0x400, 0x52f }, { "armenian", 0x530, 0x58f },
+    { "arabic", 0x600, 0x6ff }, { "hindi", 0x900, 0x97f },   { "tamil", 0xb80, 0xbff },
+};
+enum { SCRIPTS = sizeof scripts / sizeof scripts[0] };
+
+/* libstemmer's objects are not thread-safe; each text_stemmer has its own, those of other scripts from their first word on. */
 struct text_stemmer {
     struct sb_stemmer *english;
+    struct sb_stemmer *of_script[SCRIPTS];
+    bool tried[SCRIPTS]; /* a library without the language leaves its words as they are */
+    bool all_scripts;
 };
 
-text_stemmer *text_stemmer_create(void)
+text_stemmer *text_stemmer_create(uint32_t which)
 {
     text_stemmer *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
+    s->all_scripts = which == TEXT_STEM_SCRIPTS;
     s->english = sb_stemmer_new("english", "UTF_8");
     if (!s->english) {
         free(s);
@@ -205,17 +221,42 @@ void text_stemmer_free(text_stemmer *s)
 {
     if (!s)
         return;
+    for (size_t i = 0; i < SCRIPTS; i++)
+        sb_stemmer_delete(s->of_script[i]);
     sb_stemmer_delete(s->english);
     free(s);
 }
 
-quipu_str text_stem(text_stemmer *s, const char *word, size_t len)
+/* The stemmer of the word's script, by its first letter; NULL: it has none. */
+static struct sb_stemmer *stemmer_of(text_stemmer *s, const char *word, size_t len)
+{
+    uint32_t c;
+    if (!s->all_scripts || text_decode((const unsigned char *)word, (const unsigned char *)word + len, &c) == 0)
+        return NULL;
+    for (size_t i = 0; i < SCRIPTS; i++) {
+        if (c < scripts[i].first || c > scripts[i].last)
+            continue;
+        if (!s->tried[i])
+            s->of_script[i] = sb_stemmer_new(scripts[i].language, "UTF_8");
+        s->tried[i] = true;
+        return s->of_script[i];
+    }
+    return NULL;
+}
+
+static bool is_plain(const char *word, size_t len)
 {
     for (size_t i = 0; i < len; i++)
         if (word[i] < 'a' || word[i] > 'z')
-            return (quipu_str){ word, len };
-    const sb_symbol *stem = sb_stemmer_stem(s->english, (const sb_symbol *)word, (int)len);
-    if (!stem)
+            return false;
+    return true;
+}
+
+quipu_str text_stem(text_stemmer *s, const char *word, size_t len)
+{
+    struct sb_stemmer *stemmer = is_plain(word, len) ? s->english : stemmer_of(s, word, len);
+    const sb_symbol *stem = stemmer ? sb_stemmer_stem(stemmer, (const sb_symbol *)word, (int)len) : NULL;
+    if (!stem || sb_stemmer_length(stemmer) < 1)
         return (quipu_str){ word, len };
-    return (quipu_str){ (const char *)stem, (uint64_t)sb_stemmer_length(s->english) };
+    return (quipu_str){ (const char *)stem, (uint64_t)sb_stemmer_length(stemmer) };
 }

@@ -99,7 +99,7 @@ words_reader *words_reader_create(bool remember)
     words_reader *r = calloc(1, sizeof *r);
     if (!r)
         return NULL;
-    r->stemmer = text_stemmer_create();
+    r->stemmer = text_stemmer_create(TEXT_STEM_SCRIPTS);
     r->recent = remember ? calloc(RECENT_SIZE, sizeof *r->recent) : NULL;
     if (!r->stemmer || (remember && !r->recent)) {
         words_reader_free(r);
