@@ -328,7 +328,7 @@ static void remember_resolved(quipu_backend *self, quipu_str spec, const object_
 
 int32_t view_resolve(quipu_backend *self, quipu_str spec, object_id *out, quipu_error *error)
 {
-    int64_t time;
+    int64_t time = 0;
     bool date = false;
     object_id head = { { 0 } };
     bool is_time = spec.len >= 10 && spec.ptr[4] == '-' && time_parse(spec, "as_of", &date, &time, NULL) == QUIPU_OK;
