@@ -5,11 +5,13 @@
 #include <base/fail.h>
 
 #define SPARSE 8u /* of a tile's rows at least one in so many has to be admitted for the whole tile to be multiplied */
-#define LARGE_K 64u /* where k is more than a 64th of the rows, codes spare nothing */
+#define LARGE_K 64u /* where k is more than a 64th of the rows, or less of them is admitted, codes spare nothing */
 
 uint32_t run_admitted(const run *r, const run_search *s, uint32_t row)
 {
     uint32_t bits = s->admitted ? s->admitted[row / 32] : UINT32_MAX, left = s->rows - row;
+    if (bits == 0) /* of a filter that keeps little nearly all words */
+        return 0;
     if (left < 32)
         bits &= (1u << left) - 1;
     return bits & ~atomic_load_explicit(&r->dead[row / 32], memory_order_relaxed);
@@ -19,8 +21,10 @@ uint32_t run_admitted(const run *r, const run_search *s, uint32_t row)
 static uint32_t count_admitted(const run *r, const run_search *s, uint32_t row, uint32_t end)
 {
     uint32_t count = 0;
-    for (; row < end; row += 32)
-        count += (uint32_t)__builtin_popcount(run_admitted(r, s, row));
+    for (; row < end; row += 32) {
+        uint32_t bits = run_admitted(r, s, row);
+        count += bits ? (uint32_t)__builtin_popcount(bits) : 0;
+    }
     return count;
 }
 
@@ -84,13 +88,26 @@ static int32_t search_exactly(const run *r, const run_search *s, quipu_error *er
     return QUIPU_OK;
 }
 
+/* A filter keeps so few rows of the run that only those are read. */
+static int32_t search_few(const run *r, const run_search *s, quipu_error *error)
+{
+    const uint32_t step = 64 * RUN_TILE;
+    for (uint32_t first = 0, end; first < s->rows; first = end) {
+        end = s->rows - first < step ? s->rows : first + step;
+        int32_t rc = call_check(s->call, error);
+        if (rc != QUIPU_OK)
+            return rc;
+        score_few(r, s, first, end);
+    }
+    return QUIPU_OK;
+}
+
 int32_t run_search_all(const run *r, const run_search *s, quipu_error *error)
 {
-    bool exact = s->exact || r->partitions == 0 || s->best[0].k > s->rows / LARGE_K;
-    if (!exact && s->admitted)
-        exact = count_admitted(r, s, 0, s->rows) <= s->rows / LARGE_K;
     int32_t rc = QUIPU_OK;
-    if (exact)
+    if (s->admitted && count_admitted(r, s, 0, s->rows) <= s->rows / LARGE_K)
+        return search_few(r, s, error);
+    if (s->exact || r->partitions == 0 || s->best[0].k > s->rows / LARGE_K)
         return search_exactly(r, s, error);
     for (uint32_t i = 0; rc == QUIPU_OK && i < s->count; i++)
         rc = run_search_partitions(r, s, i, error);
