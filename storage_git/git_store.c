@@ -4,6 +4,7 @@
 #include "git_layout.h"
 #include "os.h"
 #include "pack_files.h"
+#include "pack_retired.h"
 #include "refs.h"
 
 #include <base/fail.h>
@@ -155,6 +156,7 @@ static int32_t open_for_writing(git_store *s, quipu_error *error)
     if (code == QUIPU_OK) {
         ref_clear_stale_locks(s->path);
         pack_clear_stale(s->pack_folder);
+        retired_sweep(s->pack_folder, false);
         pack_merge(s->pack_folder, PACKS_MOST, true, &merged, NULL); /* housekeeping, as after a write */
     }
     os->unlock(s->lock_fd);
@@ -526,6 +528,8 @@ int32_t git_publish(git_transaction *t, bool *lost, quipu_error *error)
         return QUIPU_OK;
     }
     int32_t code = publish_pack_and_ref(t, any ? name : NULL, &outcome, error);
+    if (code == QUIPU_E_FULL)
+        retired_sweep(s->pack_folder, true); /* room for the next one */
     if (outcome != REF_MOVED) {
         *lost = code == QUIPU_OK;
         git_abort(t);

@@ -2,6 +2,7 @@
 #include "pack_files.h"
 
 #include "os.h"
+#include "pack_retired.h"
 
 #include <base/fail.h>
 
@@ -39,10 +40,13 @@ static int compare_packs(const void *a, const void *b)
     const pack_file *x = a, *y = b;
     if (x->kept != y->kept)
         return x->kept ? 1 : -1;
+    if (x->retired != y->retired)
+        return x->retired ? 1 : -1;
     return x->pack_len != y->pack_len ? (x->pack_len > y->pack_len ? 1 : -1) : strcmp(x->name, y->name);
 }
 
-static int32_t add_pack(const char *folder, const char *file, pack_list *list, quipu_error *error)
+static int32_t add_pack(const char *folder, const char *file, const retired_list *retired, pack_list *list,
+                        quipu_error *error)
 {
     pack_file pack = { 0 };
     uint64_t keep_len;
@@ -50,12 +54,16 @@ static int32_t add_pack(const char *folder, const char *file, pack_list *list, q
     if (!size_of(folder, pack.name, ".pack", &pack.pack_len) || !size_of(folder, pack.name, ".idx", &pack.index_len))
         return QUIPU_OK;
     pack.kept = size_of(folder, pack.name, ".keep", &keep_len);
+    const retired_pack *since = pack.kept ? NULL : retired_find(retired, pack.name);
+    pack.retired = since != NULL;
+    pack.retired_since = since ? since->since : 0;
     pack_file *packs = realloc(list->packs, (list->count + 1) * sizeof *packs);
     if (!packs)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to list packs");
     list->packs = packs;
     list->packs[list->count++] = pack;
-    list->mergeable += !pack.kept;
+    list->mergeable += !pack.kept && !pack.retired;
+    list->retired += pack.retired;
     return QUIPU_OK;
 }
 
@@ -78,15 +86,20 @@ bool pack_more_than(const char *folder, unsigned most)
 
 int32_t pack_list_read(const char *folder, pack_list *out, quipu_error *error)
 {
-    DIR *dir = opendir(folder);
+    retired_list retired = { 0 };
     struct dirent *entry;
-    int32_t code = QUIPU_OK;
-    if (!dir)
-        return fail_errno(error, errno, "cannot list %s", folder);
+    /* before the folder: what is retired later is listed with what took its place */
+    int32_t code = retired_read(folder, &retired, error);
+    DIR *dir = code == QUIPU_OK ? opendir(folder) : NULL;
+    if (!dir) {
+        retired_free(&retired);
+        return code != QUIPU_OK ? code : fail_errno(error, errno, "cannot list %s", folder);
+    }
     while (code == QUIPU_OK && (entry = readdir(dir)) != NULL)
         if (is_index(entry->d_name))
-            code = add_pack(folder, entry->d_name, out, error);
+            code = add_pack(folder, entry->d_name, &retired, out, error);
     closedir(dir);
+    retired_free(&retired);
     if (out->count)
         qsort(out->packs, out->count, sizeof *out->packs, compare_packs);
     return code;
@@ -205,6 +218,11 @@ int32_t pack_count(const char *folder, pack_figures *out, quipu_error *error)
     *out = (pack_figures){ 0 };
     int32_t code = pack_list_read(folder, &list, error);
     for (size_t i = 0; i < list.count && code == QUIPU_OK; i++) {
+        if (list.packs[i].retired) {
+            out->retired++;
+            out->retired_bytes += list.packs[i].pack_len + list.packs[i].index_len;
+            continue;
+        }
         out->packs++;
         out->bytes += list.packs[i].pack_len + list.packs[i].index_len;
         /* header 8, fan-out 1024, trailers 40, 28 bytes an object */
@@ -270,6 +288,7 @@ void pack_clear_stale(const char *folder)
     DIR *dir = opendir(folder);
     struct dirent *entry;
     buffer path = { 0 };
+    retired_clear_stale(folder);
     if (!dir)
         return;
     while ((entry = readdir(dir)) != NULL) {

@@ -13,15 +13,19 @@ typedef struct pack_file {
     uint64_t pack_len;
     uint64_t index_len;
     bool kept;
-    const uint8_t *pack; /* mapped, or NULL */
+    bool retired;          /* its objects lie in another one: pack_retired.h */
+    int64_t retired_since; /* seconds since 1970 */
+    const uint8_t *pack;   /* mapped, or NULL */
     const uint8_t *index_bytes;
     pack_index index; /* once mapped */
 } pack_file;
 
 typedef struct pack_list {
-    pack_file *packs; /* those without a keep first, sorted by size, smallest first */
+    pack_file *
+        packs; /* first those that may be merged, then the retired, then those with a keep; each sorted by size, smallest first */
     size_t count;
-    size_t mergeable; /* how many have no keep */
+    size_t mergeable; /* how many are neither retired nor kept */
+    size_t retired;
 } pack_list;
 
 /* Whether more than `most` packs have an index: one look at the folder, none at the files. */

@@ -188,3 +188,26 @@ void pack_index_entry(const pack_index *index, uint32_t i, pack_entry *out)
         out->offset = at ? (uint64_t)get_u32(at) << 32 | get_u32(at + 4) : UINT64_MAX;
     }
 }
+
+bool pack_index_find(const pack_index *index, const object_id *id, uint32_t *at)
+{
+    const uint8_t *fanout = index->bytes + INDEX_HEADER, *names = fanout + FANOUT;
+    uint32_t low = id->bytes[0] ? get_u32(fanout + (size_t)(id->bytes[0] - 1) * 4) : 0;
+    uint32_t high = get_u32(fanout + (size_t)id->bytes[0] * 4);
+    if (high > index->count) /* damaged: nothing is found, and nothing read outside */
+        return false;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = memcmp(names + (size_t)middle * 20, id->bytes, 20);
+        if (order == 0) {
+            if (at)
+                *at = middle;
+            return true;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}

@@ -4,6 +4,7 @@
 #include "os.h"
 #include "pack_files.h"
 #include "pack_format.h"
+#include "pack_retired.h"
 #include "pack_writer.h"
 
 #include <base/fail.h>
@@ -240,16 +241,20 @@ static void merge_finish(merge *m)
     buffer_free(&m->pending);
 }
 
-/* Takes packs 0..n-1 of the list away, save one of that name; on failure the new pack instead, so that all is as it was. */
+/* Retires packs 0..n-1 of the list, save one of that name; on failure the new pack goes instead, so that all is as it was. */
 static void settle(const char *folder, const pack_file *packs, size_t n, const char *name, bool merged)
 {
+    const char *names[RETIRED_MOST];
+    size_t count = 0;
     bool among = false;
     for (size_t i = 0; i < n; i++) {
         bool same = strcmp(packs[i].name, name) == 0;
         among = among || same;
-        if (merged && !same)
-            pack_remove(folder, packs[i].name);
+        if (merged && !same && count < RETIRED_MOST)
+            names[count++] = packs[i].name;
     }
+    if (count)
+        retired_add(folder, names, count);
     if (merged || among)
         pack_release(folder, name);
     else if (name[0])
@@ -295,13 +300,16 @@ int32_t pack_merge(const char *folder, unsigned most, bool durable, bool *merged
     if (!pack_more_than(folder, most))
         return QUIPU_OK;
     int32_t code = pack_list_read(folder, &list, error);
-    if (code == QUIPU_OK && list.count > most) {
+    if (code == QUIPU_OK && list.count - list.retired > most) {
         size_t together = choose(list.packs, list.mergeable);
         if (together > 1) {
             code = merge_packs(folder, list.packs, together, durable, error);
             *merged = code == QUIPU_OK;
         }
     }
+    bool due = *merged || (code == QUIPU_OK && retired_are_due(&list));
     pack_list_free(&list);
+    if (due)
+        retired_sweep(folder, false);
     return code;
 }

@@ -16,12 +16,14 @@ typedef struct pack_figures {
     uint64_t packs;
     uint64_t bytes;   /* of packs and indexes */
     uint64_t objects; /* a few may be in two packs */
+    uint64_t retired; /* packs that will go soon, and are not counted above: pack_retired.h */
+    uint64_t retired_bytes;
 } pack_figures;
 
 /* Counts what lies in the folder "objects/pack". */
 int32_t pack_count(const char *folder, pack_figures *out, quipu_error *error);
 
-/* Merges where the folder holds more than `most` packs. *merged: whether packs were replaced. The caller holds the store's lock.
+/* Merges where the folder holds more than `most` packs. *merged: whether packs were replaced; they are retired (pack_retired.h). The caller holds the store's lock.
  * On failure every old pack is still there. */
 int32_t pack_merge(const char *folder, unsigned most, bool durable, bool *merged, quipu_error *error);
 

@@ -3,6 +3,7 @@
 
 #include "os.h"
 #include "pack_files.h"
+#include "pack_retired.h"
 #include "repack_build.h"
 
 #include <base/fail.h>
@@ -146,24 +147,39 @@ static bool is_covered(work *w, pack_file *pack)
     return true;
 }
 
-/* With the store's lock held, so that nobody merges packs or clears keeps. */
-static int32_t replace_packs(work *w, const pack_list *present)
+/* Retires what the new pack holds as well. */
+static void retire_covered(work *w, pack_list *present)
 {
-    for (size_t i = 0; i < present->count; i++)
-        if (strcmp(present->packs[i].name, w->name) == 0)
-            return QUIPU_OK; /* it came out as it was */
-    int32_t code = pack_keep(w->folder, w->name, w->error);
-    if (code == QUIPU_OK)
-        code = pack_file_publish(w->folder, w->name, w->stream.path, &w->index, true, w->error);
-    if (code != QUIPU_OK) {
-        pack_withdraw(w->folder, w->name);
-        return code;
-    }
-    for (size_t i = 0; i < present->mergeable; i++)
+    const char **replaced = calloc(present->mergeable + 1, sizeof *replaced);
+    size_t count = 0;
+    for (size_t i = 0; replaced && i < present->mergeable; i++)
         if (is_covered(w, &present->packs[i]))
-            pack_remove(w->folder, present->packs[i].name);
+            replaced[count++] = present->packs[i].name;
+    if (count)
+        retired_add(w->folder, replaced, count);
+    free(replaced);
+}
+
+/* With the store's lock held, so that nobody merges packs or clears keeps. */
+static int32_t replace_packs(work *w, pack_list *present)
+{
+    bool same = false; /* it came out as it was */
+    int32_t code = QUIPU_OK;
+    for (size_t i = 0; i < present->count; i++)
+        same = same || strcmp(present->packs[i].name, w->name) == 0;
+    if (!same) {
+        code = pack_keep(w->folder, w->name, w->error);
+        if (code == QUIPU_OK)
+            code = pack_file_publish(w->folder, w->name, w->stream.path, &w->index, true, w->error);
+        if (code != QUIPU_OK) {
+            pack_withdraw(w->folder, w->name);
+            return code;
+        }
+        retire_covered(w, present);
+        pack_release(w->folder, w->name);
+    }
+    retired_sweep(w->folder, !w->limits->grace);
     os_sync_folder(w->folder);
-    pack_release(w->folder, w->name);
     return QUIPU_OK;
 }
 

@@ -20,6 +20,7 @@ typedef struct repack_limits {
     uint64_t memory;     /* bytes of RAM; as many of the smallest packs are taken as fit */
     int64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
     bool force;          /* also where the last maintenance left nothing to do */
+    bool grace; /* replaced packs stay for a while (pack_retired.h); else they go at once, with all that lie there */
 } repack_limits;
 
 typedef enum repack_outcome {

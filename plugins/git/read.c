@@ -150,6 +150,8 @@ int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const
             number("packs", (int64_t)packs.packs),
             number("objects", (int64_t)packs.objects),
             number("bytes", (int64_t)packs.bytes),
+            number("retired_packs", (int64_t)packs.retired),
+            number("retired_bytes", (int64_t)packs.retired_bytes),
             number("set_aside", (int64_t)view_aside_count(v)),
             number("persistent", 1),
             words("durability", self->durable ? "full" : "relaxed"),
