@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 /* One publication holds no more than this: of change sets, and of bytes of records. */
-enum { PIECE_SETS = 4096, PIECE_BYTES = 64 << 20 };
+enum { PIECE_SETS = 16384, PIECE_BYTES = 64 << 20 };
 
 static uint64_t bytes_of(const quipu_change_set *set)
 {
