@@ -67,6 +67,7 @@ static part build(long from, long count)
         snprintf(session, sizeof session, "s%ld", n / 20);
         quipu_record r = { .struct_size = sizeof r, .user = str_of("ana"), .seq = n, .created_at = n * 60000000 };
         r.text = str_make(text, words_bench_text(n, text));
+        r.json = str_of("{}\n");
         r.session = str_of(session);
         r.actor = str_of(actors[n / 20 % 2 * 2 + n % 2]);
         check(words_builder_add(b, (uint32_t)i, &r, &error), &error);

@@ -81,7 +81,7 @@ size_t words_bench_question(long i, long n, char out[BENCH_TEXT_MAX])
 double words_bench_now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
