@@ -82,7 +82,7 @@ int32_t git_layout_inspect(const char *path, git_layout_state *out, quipu_error 
         return QUIPU_OK;
     }
     if (!dir)
-        return fail_errno(error, errno, "cannot open the store %s", path);
+        return fail_errno(error, errno, "cannot read the folder %s", path);
     while ((entry = readdir(dir)) != NULL)
         ours = ours && is_beginning(entry->d_name);
     closedir(dir);

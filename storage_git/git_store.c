@@ -304,7 +304,7 @@ static int32_t go_back(git_store *s, object_id *at, unsigned long steps, quipu_e
             *at = c.parents[0];
         commit_free(&c);
         if (first)
-            return fail(error, QUIPU_E_NOT_FOUND, "revision", "the history does not go back that far");
+            return fail(error, QUIPU_E_NOT_FOUND, "revision", "the history does not go back that far; see `quipu log`");
     }
     return QUIPU_OK;
 }

@@ -86,7 +86,9 @@ static int32_t find_folder(remote *r, quipu_error *error)
     if (!path || !is_folder(path)) {
         free(path);
         return fail(error, QUIPU_E_NOT_FOUND, "remote",
-                    "\"%s\" is no remote that the store remembers, no folder and no address", r->shown);
+                    "\"%s\" is no remote that the store remembers, no folder and no address; give one, or make a name "
+                    "known with `git -C STORE remote add NAME ADDRESS`",
+                    r->shown);
     }
     buffer_printf(&inner, "%s/.git", path);
     if (inner.failed) {

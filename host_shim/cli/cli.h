@@ -141,7 +141,8 @@ size_t terminal_width(void); /* of stdout; 0 where it is no terminal */
 void safe_append(buffer *out, quipu_str text, bool one_line);
 /* Appends JSON with the same characters as \u escapes, which changes nothing for its reader. */
 void safe_append_json(buffer *out, const char *json, size_t len);
-size_t text_width(quipu_str text); /* columns on a terminal */
+const char *plural(uint64_t count); /* "s", but for 1 */
+size_t text_width(quipu_str text);  /* columns on a terminal */
 /* Bytes of `text` that fit into `columns`. */
 size_t text_fit(quipu_str text, size_t columns);
 

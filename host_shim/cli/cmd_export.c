@@ -185,7 +185,7 @@ int cmd_export(cli *c)
         status = print_json(c, &json);
         buffer_free(&json);
     } else if (!c->quiet) {
-        printf("exported %" PRIu64 " record%s\n", e.records, e.records == 1 ? "" : "s");
+        printf("exported %" PRIu64 " record%s\n", e.records, plural(e.records));
     }
     return status;
 }

@@ -296,10 +296,9 @@ static int print_summary(const import *m)
         status = print_json(m->c, &json);
         buffer_free(&json);
     } else if (!m->c->quiet) {
-        printf("imported %" PRIu64 " record%s, %" PRIu64 " new or changed", m->records, m->records == 1 ? "" : "s",
-               m->changed);
+        printf("imported %" PRIu64 " record%s, %" PRIu64 " new or changed", m->records, plural(m->records), m->changed);
         if (m->commits > 0) /* a backend without revisions has none */
-            printf(", in %" PRIu64 " commit%s", m->commits, m->commits == 1 ? "" : "s");
+            printf(", in %" PRIu64 " commit%s", m->commits, plural(m->commits));
         putchar('\n');
     }
     return status;
@@ -317,7 +316,7 @@ static int run_import(import *m)
     int status = read_lines(m);
     progress_end(&m->bar);
     if (status != STATUS_DONE) {
-        remark(m->c, "%" PRIu64 " record%s of the lines before %s kept", m->records, m->records == 1 ? "" : "s",
+        remark(m->c, "%" PRIu64 " record%s of the lines before %s kept", m->records, plural(m->records),
                m->records == 1 ? "was" : "were");
         return status;
     }

@@ -42,9 +42,10 @@ static int print_report(const cli *c, const quipu_maintained *r)
     if (r->flags & QUIPU_MAINTAINED_NO_ROOM)
         remark(c, "the memory limit is too small to repack anything; give a larger --memory-limit");
     if (!c->quiet)
-        printf("purged %" PRIu64 " records; %" PRIu64 " packs, %" PRIu64 " bytes; before %" PRIu64 " packs, %" PRIu64
+        printf("purged %" PRIu64 " record%s; %" PRIu64 " pack%s, %" PRIu64 " bytes; before %" PRIu64 " pack%s, %" PRIu64
                " bytes\n",
-               r->purged, r->packs_after, r->bytes_after, r->packs_before, r->bytes_before);
+               r->purged, plural(r->purged), r->packs_after, plural(r->packs_after), r->bytes_after, r->packs_before,
+               plural(r->packs_before), r->bytes_before);
     return status;
 }
 

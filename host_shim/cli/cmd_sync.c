@@ -27,11 +27,6 @@ static int32_t show_progress(void *context, const quipu_progress *p)
     return 0;
 }
 
-static const char *plural(uint64_t count)
-{
-    return count == 1 ? "" : "s";
-}
-
 int print_merge_report(const cli *c, const quipu_merge_report *r)
 {
     buffer json = { 0 };

@@ -114,7 +114,7 @@ int cmd_validate(cli *c)
         const quipu_str path = str_of(c->arguments[0]);
         code = quipu_validate(&path, &options, take_result, &v, &error);
     }
-    int status = code == QUIPU_OK ? finish(&v) : report(c, v.list ? "validate" : c->arguments[0], &error);
+    int status = code == QUIPU_OK ? finish(&v) : report(c, "cannot validate", &error);
     buffer_free(&v.json);
     return status;
 }

@@ -210,6 +210,9 @@ int fields_build(cli *c, const char *text, bool patch, cJSON **out)
     }
     if (status == STATUS_DONE)
         status = add_fields(c, patch, tree);
+    if (status == STATUS_DONE && text && bytes.len == 0 && !patch && !tree->child->next)
+        status = report_fault(c, QUIPU_E_INVALID, "text",
+                              "nothing to keep: the text is empty; give a text, or fields such as --value");
     buffer_free(&bytes);
     if (status == STATUS_DONE)
         *out = tree;

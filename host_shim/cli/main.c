@@ -1,6 +1,21 @@
 /* main.c - the `quipu` program: finds the command in the table and runs it. Start reading at commands.c. */
 #include "cli.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/*
+ * A standard stream that was closed before we were started leaves its number to the next file that is opened, and what is
+ * printed would go into the store. So something takes its place that can be neither read nor written as that stream is.
+ */
+static void hold_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            exit(STATUS_TROUBLE);
+}
+
 static int run(cli *c)
 {
     if (option_given(c, "version"))
@@ -22,6 +37,7 @@ static int run(cli *c)
 int main(int argc, char **argv)
 {
     cli c = { 0 };
+    hold_standard_streams();
     int status = options_parse(&c, argc, argv);
     output_begin(&c);
     if (status == STATUS_DONE)

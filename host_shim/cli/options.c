@@ -112,6 +112,11 @@ static int keep_value(cli *c, const option_spec *spec, const char *text)
     return STATUS_DONE;
 }
 
+static const char *dashes(const char *name)
+{
+    return name[1] ? "--" : "-";
+}
+
 /* One option; its value may be the next of argv, then *i moves on. */
 static int take_option(cli *c, int argc, char **argv, int *i)
 {
@@ -130,8 +135,8 @@ static int take_option(cli *c, int argc, char **argv, int *i)
                             value);
     if (spec->argument && !value) {
         if (*i + 1 >= argc)
-            return report_fault(c, QUIPU_E_INVALID, spec->name, "option --%s needs a value: --%s %s", spec->name,
-                                spec->name, spec->argument);
+            return report_fault(c, QUIPU_E_INVALID, spec->name, "option %s%s needs a value: %s%s %s",
+                                dashes(spec->name), spec->name, dashes(spec->name), spec->name, spec->argument);
         value = argv[++*i];
     }
     return keep_value(c, spec, value);
@@ -164,6 +169,9 @@ static int check_count(const cli *c)
     if (c->argument_count < (size_t)row->least)
         return report_fault(c, QUIPU_E_INVALID, "arguments", "something is missing: quipu %s %s", row->name,
                             row->arguments);
+    if (row->most == 0 && c->argument_count > 0)
+        return report_fault(c, QUIPU_E_INVALID, "arguments", "\"%s\" is one argument too many: quipu %s takes none",
+                            c->arguments[0], row->name);
     if (row->most >= 0 && c->argument_count > (size_t)row->most)
         return report_fault(c, QUIPU_E_INVALID, "arguments",
                             "\"%s\" is one argument too many: quipu %s %s (quote a text of several words)",
@@ -241,8 +249,8 @@ bool option_number(cli *c, const char *name, uint64_t least, uint64_t most, uint
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end || errno || value < least || value > most) {
-        report_fault(c, QUIPU_E_INVALID, name, "--%s %s: a whole number from %llu to %llu is needed", name, text,
-                     (unsigned long long)least, (unsigned long long)most);
+        report_fault(c, QUIPU_E_INVALID, name, "%s%s %s: a whole number from %llu to %llu is needed", dashes(name),
+                     name, *text ? text : "\"\"", (unsigned long long)least, (unsigned long long)most);
         return false;
     }
     *out = value;

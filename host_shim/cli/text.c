@@ -106,3 +106,8 @@ size_t text_width(quipu_str text)
     }
     return used;
 }
+
+const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}

@@ -62,6 +62,24 @@ else
     check a_read_only_store_can_be_read read_only
 fi
 
+durable_files() {
+    find store -path store/quipu -prune -o -type f -exec sha1sum {} + | sort
+}
+
+closed_streams() {
+    ok add "kept text" --id r && before=$(durable_files) || return 1
+    "$QUIPU" export - >&- 2>err
+    [ $? -eq 3 ] && grep -q 'Bad file descriptor' err || fault "a closed output was taken for one" || return 1
+    for command in "import -" "search --stdin" "add -"; do
+        # shellcheck disable=SC2086
+        "$QUIPU" $command <&- >out 2>err
+        [ $? -eq 3 ] && grep -q 'Bad file descriptor' err || fault "$command took a closed input for an empty one" || return 1
+    done
+    "$QUIPU" get nobody >&- 2>&- <&-
+    [ $? -eq 1 ] && [ "$(durable_files)" = "$before" ] && ok verify
+}
+check closed_standard_streams_are_no_files_of_the_store closed_streams
+
 no_plugin() {
     run --backend nowhere add x && complains 3 'nowhere' && mkdir bin empty && cp "$QUIPU" bin/quipu && QUIPU=$PWD/bin/quipu &&
         QUIPU_PLUGIN_PATH=$PWD/empty && export QUIPU_PLUGIN_PATH && run add x && complains 3 'git' "$PWD/empty" && run list --json &&

@@ -26,6 +26,17 @@ anywhere() {
 }
 check global_options_stand_anywhere_and_the_last_wins anywhere
 
+nothing_to_keep() {
+    run add "" && complains 2 'text is empty' && run add - && complains 2 'text is empty' && [ ! -e store ] && ok add "" --value 1 && ok add x --id r && ok update r ""
+}
+check an_empty_text_alone_is_no_record nothing_to_keep
+
+names() {
+    run search x -k 0 && complains 2 '^quipu: -k 0: a whole number' && run search x -k && complains 2 'option -k needs a value: -k N' && run list --limit "" &&
+        complains 2 '^quipu: --limit "": a whole number' && run stats x && complains 2 'quipu stats takes none'
+}
+check faults_name_options_as_they_are_written names
+
 dashes() {
     ok add --id r -- --json && ok get r --json && prints '"text":"--json"' && ok add --id s -- - </dev/null && run -- list && expect_status 0
 }
