@@ -32,31 +32,39 @@ int32_t git_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit,
     return code;
 }
 
-/* Where the index shows damage it is built again, and unless something was shown already, so is the answer: once. */
+/*
+ * Where the index shows damage it is built again, and the answer goes on behind the last hit that was shown: once. A search, whose hits
+ * have no cursor, only begins anew, where nothing was shown.
+ */
 typedef struct counted {
     quipu_hit_fn visit;
     void *context;
-    bool once; /* something was shown, or it was tried before */
-    bool refused;
+    uint64_t shown;
+    bool tried, refused;
+    char cursor[QUIPU_ID_MAX + 32]; /* of the last hit; longer than any that an index gives */
+    quipu_str last;                 /* in it; empty: the hit had none */
 } counted;
 
 static int32_t count_hit(void *context, const quipu_hit *hit)
 {
     counted *c = context;
+    c->last = (quipu_str){ 0 };
+    if (str_present(hit->cursor) && hit->cursor.len <= sizeof c->cursor)
+        c->last = str_make(memcpy(c->cursor, hit->cursor.ptr, (size_t)hit->cursor.len), (size_t)hit->cursor.len);
+    c->shown++;
     int32_t answer = c->visit(c->context, hit);
-    c->once = true;
     c->refused = answer < 0;
     return answer;
 }
 
 static bool damage_is_past(quipu_backend *self, int32_t code, counted *c)
 {
-    bool first = !c->once;
+    bool first = !c->tried;
     if (code != QUIPU_E_CORRUPT || c->refused)
         return false;
     view_distrust(self);
-    c->once = true;
-    return first;
+    c->tried = true;
+    return first && (c->shown == 0 || str_present(c->last));
 }
 
 int32_t git_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn visit, void *context,
@@ -77,6 +85,10 @@ int32_t git_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn visi
         code = view_take(self, query->as_of, &v, error);
         if (code != QUIPU_OK)
             return code;
+        if (seen.shown > 0) {
+            present.cursor = seen.last;
+            present.limit -= query->limit ? seen.shown : 0;
+        }
         code = record_index_scan(view_index(v), &present, count_hit, &seen, call, error);
         view_give(v);
         again = damage_is_past(self, code, &seen);

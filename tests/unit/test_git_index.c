@@ -244,6 +244,50 @@ static void a_damaged_record_in_the_catalogue_is_read_anew(void **state)
     memories_close(q);
 }
 
+typedef struct listed {
+    uint64_t count;
+    bool twice, seen[80];
+    char last[QUIPU_ID_MAX + 1];
+} listed;
+
+static int32_t note_listed(void *context, const quipu_hit *hit)
+{
+    listed *l = context;
+    snprintf(l->last, sizeof l->last, "%.*s", (int)hit->record->id.len, hit->record->id.ptr);
+    bool *seen = &l->seen[strtoul(l->last + 1, NULL, 10) % 80];
+    l->twice = l->twice || *seen;
+    *seen = true;
+    l->count++;
+    return 0;
+}
+
+/* In each order, and with a limit: what was shown before the damage is not shown again, and nothing is left out. */
+static void a_list_that_comes_upon_damage_goes_on_behind_what_it_showed(void **state)
+{
+    static const struct {
+        uint32_t order;
+        uint64_t limit;
+        const char *last;
+    } cases[] = { { QUIPU_ORDER_ID, 0, "r00079" }, { QUIPU_ORDER_OLDEST, 0, NULL }, { QUIPU_ORDER_ID, 60, "r00059" } };
+    (void)state;
+    quipu *q = memories_open(store);
+    add_many(q, 0, 80);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(memories_count(q), 80);
+        memories_close(q);
+        shell("sed -i 's/fox 50 of many/fax 50 of many/' $(grep -l 'fox 50 of many' store/quipu/catalogue/segment-*)");
+        q = memories_open(store);
+        listed all = { .count = 0 };
+        quipu_scan query = { .struct_size = sizeof query, .order = cases[i].order, .limit = cases[i].limit };
+        quipu_error error = { .struct_size = sizeof error };
+        assert_int_equal(quipu_scan_records(q, &query, note_listed, &all, NULL, &error), QUIPU_OK);
+        assert_int_equal(all.count, cases[i].limit ? cases[i].limit : 80);
+        assert_false(all.twice);
+        assert_true(!cases[i].last || strcmp(all.last, cases[i].last) == 0);
+    }
+    memories_close(q);
+}
+
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -255,6 +299,7 @@ int main(void)
         FRESH(a_writer_that_never_reads_saves_too),
         FRESH(processes_that_read_write_and_save_see_each_other),
         FRESH(a_damaged_record_in_the_catalogue_is_read_anew),
+        FRESH(a_list_that_comes_upon_damage_goes_on_behind_what_it_showed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
