@@ -7,6 +7,8 @@
  */
 #include "kernels.h"
 
+#include <base/cpu.h>
+
 #include <math.h>
 #include <string.h>
 
@@ -151,23 +153,15 @@ WIDE static void softmax_wide(float *x, float scale, uint32_t len)
 {
     softmax(x, scale, len);
 }
-static int is_wide(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
 #else
 #define gelu_wide gelu
 #define norm_wide norm
 #define softmax_wide softmax
-static int is_wide(void)
-{
-    return 0;
-}
 #endif
 
 void kernel_gelu(float *x, const float *bias, uint32_t len)
 {
-    if (is_wide())
+    if (cpu_has_avx2())
         gelu_wide(x, bias, len);
     else
         gelu(x, bias, len);
@@ -176,7 +170,7 @@ void kernel_gelu(float *x, const float *bias, uint32_t len)
 void kernel_norm(float *x, const float *bias, const float *residual, const float *weight, const float *shift,
                  float epsilon, uint32_t len)
 {
-    if (is_wide())
+    if (cpu_has_avx2())
         norm_wide(x, bias, residual, weight, shift, epsilon, len);
     else
         norm(x, bias, residual, weight, shift, epsilon, len);
@@ -184,7 +178,7 @@ void kernel_norm(float *x, const float *bias, const float *residual, const float
 
 void kernel_softmax(float *x, float scale, uint32_t len)
 {
-    if (is_wide())
+    if (cpu_has_avx2())
         softmax_wide(x, scale, len);
     else
         softmax(x, scale, len);

@@ -1,6 +1,8 @@
 /* scan.c - see scan.h. Functions for a kind of processor are compiled for it alone, and called only where it is there. */
 #include "scan.h"
 
+#include <base/cpu.h>
+
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -110,9 +112,9 @@ scan_choice scan_runnable(int i)
     int count = 0;
     memset(all, 0, sizeof all);
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw"))
+    if (cpu_has_avx512())
         all[count++] = (scan_choice){ "avx512", scan_avx512 };
-    if (__builtin_cpu_supports("avx2"))
+    if (cpu_has_avx2())
         all[count++] = (scan_choice){ "avx2", scan_avx2 };
 #elif defined(__aarch64__)
     all[count++] = (scan_choice){ "neon", scan_neon };
