@@ -104,7 +104,7 @@ static void ask(const part *parts, size_t count, uint32_t flags, long n, long qu
 {
     words_part those[PARTS];
     quipu_error error = { .struct_size = sizeof error };
-    char text[BENCH_TEXT_MAX];
+    char text[BENCH_TEXT_MAX] = "";
     uint64_t *alive = malloc(((size_t)n / 64 + 1) * sizeof *alive);
     if (!alive)
         words_bench_stop("ask", "no memory");

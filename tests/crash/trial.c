@@ -288,7 +288,7 @@ static void check_writer(const check *c, char why[TRIAL_WHY])
     if (!why[0] && model_compare(&s, next + 1, next + 1, false, wrong) < 0)
         snprintf(why, TRIAL_WHY, "after the next write: %s", wrong);
     int damage = why[0] ? 0 : model_damage(&s);
-    if (!why[0] && (damage < 0 || damage > c->w->may_leave)) /* a pack whose index alone could be removed */
+    if (!why[0] && (damage < 0 || damage > (c->w->may_leave ? 1 : 0))) /* a pack whose index alone could be removed */
         snprintf(why, TRIAL_WHY, "verify: %d", damage);
     if (model_close(&s) != QUIPU_OK && !why[0])
         snprintf(why, TRIAL_WHY, "it cannot be closed: %s", model_error.message);
