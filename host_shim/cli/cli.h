@@ -179,6 +179,12 @@ bool object_set(cJSON *object, const char *name, cJSON *item);
 cJSON *option_json(cli *c, const char *label, const char *text);
 /* Adds scope, filter, as_of and include_expired as far as the options give them. */
 int request_narrow(cli *c, cJSON *request);
+/* quipu_get_json and its like. */
+typedef int32_t ask_fn(quipu *q, const quipu_str *request, quipu_sink_fn sink, void *context, const quipu_call *call,
+                       quipu_error *error);
+/* Opens the store to read, asks, and prints the answer as JSON or by `show`; `what` begins the report where it fails. */
+int request_ask(cli *c, const cJSON *request, ask_fn *ask, const char *what,
+                void (*show)(const cli *c, const cJSON *answer));
 /* Adds the four scope fields of the options to `scope`; one that is there with another value is a fault. */
 int request_bind_scope(cli *c, cJSON *scope);
 bool scope_given(const cli *c);

@@ -63,22 +63,10 @@ static int build_request(cli *c, cJSON *request)
 
 int cmd_list(cli *c)
 {
-    quipu_error error = error_none();
-    buffer question = { 0 }, answer = { 0 };
     cJSON *request = cJSON_CreateObject();
     int status = request ? build_request(c, request) : out_of_memory(c);
     if (status == STATUS_DONE)
-        status = store_open(c, STORE_READ);
-    if (status == STATUS_DONE) {
-        json_print_compact(request, &question);
-        quipu_str text = str_make(question.bytes, question.len);
-        if (quipu_list_json(c->q, &text, sink_to_buffer, &answer, NULL, &error) != QUIPU_OK)
-            status = report(c, "cannot list", &error);
-        else
-            status = c->json ? print_json(c, &answer) : view_text(c, &answer, show_page);
-    }
-    buffer_free(&question);
-    buffer_free(&answer);
+        status = request_ask(c, request, quipu_list_json, "cannot list", show_page);
     cJSON_Delete(request);
     return status;
 }

@@ -45,8 +45,6 @@ static void print_conflicts(const cli *c, const cJSON *answer)
 
 int cmd_conflicts(cli *c)
 {
-    quipu_error error = error_none();
-    buffer question = { 0 }, answer = { 0 };
     int status = STATUS_DONE;
     cJSON *request = cJSON_CreateObject(), *filter = cJSON_CreateObject();
     bool good = request && filter && object_set(filter, "kind", json_string(str_of(QUIPU_KIND_CONFLICT)));
@@ -57,17 +55,7 @@ int cmd_conflicts(cli *c)
     if (status == STATUS_DONE)
         status = request_narrow(c, request);
     if (status == STATUS_DONE)
-        status = store_open(c, STORE_READ);
-    if (status == STATUS_DONE) {
-        json_print_compact(request, &question);
-        quipu_str text = str_make(question.bytes, question.len);
-        if (quipu_list_json(c->q, &text, sink_to_buffer, &answer, NULL, &error) != QUIPU_OK)
-            status = report(c, "cannot list the conflicts", &error);
-        else
-            status = c->json ? print_json(c, &answer) : view_text(c, &answer, print_conflicts);
-    }
-    buffer_free(&question);
-    buffer_free(&answer);
+        status = request_ask(c, request, quipu_list_json, "cannot list the conflicts", print_conflicts);
     cJSON_Delete(request);
     return status;
 }

@@ -122,3 +122,24 @@ int32_t sink_to_buffer(void *context, const void *bytes, uint64_t len)
     buffer_append(out, bytes, (size_t)len);
     return out->failed ? QUIPU_E_NO_MEMORY : QUIPU_OK;
 }
+
+int request_ask(cli *c, const cJSON *request, ask_fn *ask, const char *what,
+                void (*show)(const cli *c, const cJSON *answer))
+{
+    quipu_error error = error_none();
+    buffer question = { 0 }, answer = { 0 };
+    int status = store_open(c, STORE_READ);
+    if (status == STATUS_DONE) {
+        json_print_compact(request, &question);
+        quipu_str text = str_make(question.bytes, question.len);
+        if (question.failed)
+            status = out_of_memory(c);
+        else if (ask(c->q, &text, sink_to_buffer, &answer, NULL, &error) != QUIPU_OK)
+            status = report(c, what, &error);
+        else
+            status = c->json ? print_json(c, &answer) : view_text(c, &answer, show);
+    }
+    buffer_free(&question);
+    buffer_free(&answer);
+    return status;
+}
