@@ -22,7 +22,7 @@ void delta_maker_free(delta_maker *m)
 
 /* ---- making ---- */
 
-static void put_size(buffer *out, size_t size)
+void delta_put_size(buffer *out, size_t size)
 {
     for (; size >= 0x80; size >>= 7)
         buffer_append_char(out, (char)(0x80 | (size & 0x7f)));
@@ -49,7 +49,7 @@ static void put_copy_part(buffer *out, size_t offset, size_t len)
     buffer_append(out, bytes, n);
 }
 
-static void put_copy(buffer *out, size_t offset, size_t len)
+void delta_put_copy(buffer *out, size_t offset, size_t len)
 {
     for (size_t part; len > 0; offset += part, len -= part) {
         part = len < COPY_MAX ? len : COPY_MAX;
@@ -57,7 +57,7 @@ static void put_copy(buffer *out, size_t offset, size_t len)
     }
 }
 
-static void put_literal(buffer *out, const char *bytes, size_t len)
+void delta_put_literal(buffer *out, const char *bytes, size_t len)
 {
     for (size_t part; len > 0; bytes += part, len -= part) {
         part = len < LITERAL_MAX ? len : LITERAL_MAX;
@@ -116,11 +116,11 @@ static bool make_middle(delta_maker *m, const buffer *from, const buffer *to, si
         }
         for (; at > literal && base > 0 && to->bytes[at - 1] == from->bytes[base - 1]; at--, base--)
             len++;
-        put_literal(out, to->bytes + literal, at - literal);
-        put_copy(out, base, len);
+        delta_put_literal(out, to->bytes + literal, at - literal);
+        delta_put_copy(out, base, len);
         literal = at += len;
     }
-    put_literal(out, to->bytes + literal, end - literal);
+    delta_put_literal(out, to->bytes + literal, end - literal);
     return true;
 }
 
@@ -136,15 +136,15 @@ bool delta_make(delta_maker *m, const buffer *from, const buffer *to, size_t mos
         tail++;
     head = head < EDGE_MIN ? 0 : head;
     tail = tail < EDGE_MIN ? 0 : tail;
-    put_size(out, from->len);
-    put_size(out, to->len);
-    put_copy(out, 0, head);
+    delta_put_size(out, from->len);
+    delta_put_size(out, to->len);
+    delta_put_copy(out, 0, head);
     size_t end = to->len - tail;
     if (end - head < SEARCH_MIN)
-        put_literal(out, to->bytes + head, end - head);
+        delta_put_literal(out, to->bytes + head, end - head);
     else if (!make_middle(m, from, to, head, end, most, out))
         return false;
-    put_copy(out, from->len - tail, tail);
+    delta_put_copy(out, from->len - tail, tail);
     return !out->failed && out->len < most;
 }
 

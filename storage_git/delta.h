@@ -23,4 +23,9 @@ bool delta_make(delta_maker *m, const buffer *from, const buffer *to, size_t mos
 /* Appends what the instructions make of `from`. False where they are damaged or memory is short. */
 bool delta_apply(const buffer *from, const buffer *delta, buffer *out);
 
+/* The parts of a delta, for callers who know what to copy. The sizes of `from` and `to` come first. */
+void delta_put_size(buffer *out, size_t size);
+void delta_put_copy(buffer *out, size_t offset, size_t len);
+void delta_put_literal(buffer *out, const char *bytes, size_t len);
+
 #endif

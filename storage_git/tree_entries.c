@@ -1,6 +1,8 @@
 /* tree_entries.c - see tree_entries.h. */
 #include "tree_entries.h"
 
+#include "delta.h"
+
 static bool begins(const char *at, size_t left, const char *with, size_t len)
 {
     return left >= len && memcmp(at, with, len) == 0;
@@ -131,56 +133,14 @@ void tree_entry_remove(buffer *tree, const char *name, size_t len, tree_edits *e
         splice(tree, e.offset, e.len, NULL, 0, edits);
 }
 
-static void put_size(buffer *out, size_t size)
-{
-    for (; size >= 0x80; size >>= 7)
-        buffer_append_char(out, (char)(size | 0x80));
-    buffer_append_char(out, (char)size);
-}
-
-static void put_copy(buffer *out, size_t offset, size_t len)
-{
-    while (len > 0) {
-        size_t part = len < 0xffff ? len : 0xffff;
-        char bytes[7];
-        size_t n = 1;
-        unsigned head = 0x80;
-        for (unsigned i = 0; i < 4; i++)
-            if (offset >> (8 * i) & 0xff) {
-                head |= 1u << i;
-                bytes[n++] = (char)(offset >> (8 * i));
-            }
-        for (unsigned i = 0; i < 2; i++)
-            if (part >> (8 * i) & 0xff) {
-                head |= 0x10u << i;
-                bytes[n++] = (char)(part >> (8 * i));
-            }
-        bytes[0] = (char)head;
-        buffer_append(out, bytes, n);
-        offset += part;
-        len -= part;
-    }
-}
-
-static void put_literal(buffer *out, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        size_t part = len < 127 ? len : 127;
-        buffer_append_char(out, (char)part);
-        buffer_append(out, bytes, part);
-        bytes += part;
-        len -= part;
-    }
-}
-
 /* Walks both lists in order; runs of equal entries become copies, everything else of `to` a literal. */
 void tree_delta(const buffer *from, const buffer *to, buffer *out)
 {
     tree_entry a = { 0 }, b;
     bool damaged = false;
     size_t from_at = 0, to_at = 0, copy_at = 0, copy_len = 0, literal_at = 0, literal_len = 0;
-    put_size(out, from->len);
-    put_size(out, to->len);
+    delta_put_size(out, from->len);
+    delta_put_size(out, to->len);
     bool more = tree_next(from, &from_at, &a, &damaged);
     while (tree_next(to, &to_at, &b, &damaged)) {
         while (more && tree_order(a.name, a.name_len, a.folder, b.name, b.name_len, b.folder) < 0)
@@ -191,11 +151,11 @@ void tree_delta(const buffer *from, const buffer *to, buffer *out)
             continue;
         }
         if (equal || (copy_len && !literal_len)) {
-            put_copy(out, copy_at, copy_len);
+            delta_put_copy(out, copy_at, copy_len);
             copy_len = 0;
         }
         if (equal) {
-            put_literal(out, to->bytes + literal_at, literal_len);
+            delta_put_literal(out, to->bytes + literal_at, literal_len);
             literal_len = 0;
             copy_at = a.offset;
             copy_len = a.len;
@@ -205,16 +165,16 @@ void tree_delta(const buffer *from, const buffer *to, buffer *out)
             literal_len += b.len;
         }
     }
-    put_copy(out, copy_at, copy_len);
+    delta_put_copy(out, copy_at, copy_len);
     if (literal_len)
-        put_literal(out, to->bytes + literal_at, literal_len);
+        delta_put_literal(out, to->bytes + literal_at, literal_len);
 }
 
 void tree_edits_delta(const tree_edits *edits, const buffer *to, buffer *out)
 {
-    put_size(out, edits->old_len);
-    put_size(out, to->len);
-    put_copy(out, 0, edits->head);
-    put_literal(out, to->bytes + edits->head, to->len - edits->head - edits->tail);
-    put_copy(out, edits->old_len - edits->tail, edits->tail);
+    delta_put_size(out, edits->old_len);
+    delta_put_size(out, to->len);
+    delta_put_copy(out, 0, edits->head);
+    delta_put_literal(out, to->bytes + edits->head, to->len - edits->head - edits->tail);
+    delta_put_copy(out, edits->old_len - edits->tail, edits->tail);
 }
