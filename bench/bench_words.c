@@ -61,7 +61,7 @@ static part build(long from, long count)
     words_builder *b;
     part p = { .count = (uint32_t)count };
     char text[BENCH_TEXT_MAX], session[24];
-    check(words_builder_create(&b, &error), &error);
+    check(words_builder_create(TEXT_ENGLISH, &b, &error), &error);
     for (long i = 0; i < count; i++) {
         long n = from + i;
         snprintf(session, sizeof session, "s%ld", n / 20);

@@ -68,7 +68,7 @@ static void fill(sqlite3 *db, stems *s, long n)
 int words_peer_fts5(long n, long count, double *build, double *seconds)
 {
     sqlite3 *db;
-    stems s = { .stemmer = text_stemmer_create(TEXT_STEM_SCRIPTS) };
+    stems s = { .stemmer = text_stemmer_create(TEXT_STEM_SCRIPTS, TEXT_ENGLISH) };
     char text[BENCH_TEXT_MAX];
     if (!s.stemmer || sqlite3_open(":memory:", &db) != SQLITE_OK)
         words_bench_stop("sqlite", "cannot open a database");

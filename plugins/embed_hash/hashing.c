@@ -92,7 +92,7 @@ static void note_content(void *context, const char *word, size_t len)
 
 int32_t hashing_vector(quipu_str text, uint32_t dimension, float *out, quipu_error *error)
 {
-    hashing x = { .out = out, .dimension = dimension, .stemmer = text_stemmer_create(TEXT_STEM_ENGLISH) };
+    hashing x = { .out = out, .dimension = dimension, .stemmer = text_stemmer_create(TEXT_STEM_ENGLISH, TEXT_ENGLISH) };
     if (!x.stemmer)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for a stemmer");
     memset(out, 0, dimension * sizeof *out);

@@ -69,6 +69,7 @@ struct quipu_backend {
     bool durable;
     bool quote_subjects;
     uint64_t record_max; /* bytes */
+    text_language language;
     int64_t patience_ms; /* so long may the other side of a transfer say nothing */
     write_queue queue;
     applied_ids applied;                    /* under the store's transaction */

@@ -63,8 +63,8 @@ void catalogue_open(quipu_backend *self)
 {
     quipu_error error = { .struct_size = sizeof error };
     bool read_only = self->flags & QUIPU_OPEN_READ_ONLY;
-    int32_t code = derived_open(git_store_private(self->store), "catalogue", RECORD_INDEX_FORMAT, read_only,
-                                &self->catalogue, &error);
+    int32_t code = derived_open(git_store_private(self->store), "catalogue", RECORD_INDEX_FORMAT | self->language << 8,
+                                read_only, &self->catalogue, &error);
     if (code != QUIPU_OK) {
         self->catalogue = NULL;
         if (!read_only || code != QUIPU_E_NOT_FOUND)

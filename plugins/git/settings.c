@@ -1,5 +1,5 @@
 /* settings.c - the git backend's configuration: {"durability":"full","quote_subjects":true,"record_max":1048576,
- * "network_timeout":120}. */
+ * "network_timeout":120,"language":"english"}. */
 #include "backend.h"
 
 #include <base/fail.h>
@@ -43,6 +43,15 @@ static int32_t take_seconds(const cJSON *item, int64_t *milliseconds, quipu_erro
     return QUIPU_OK;
 }
 
+static int32_t take_language(const cJSON *item, text_language *out, quipu_error *error)
+{
+    const char *name = cJSON_GetStringValue(item);
+    return name && text_language_find(str_of(name), out)
+               ? QUIPU_OK
+               : fail(error, QUIPU_E_INVALID, "language", "the setting \"language\" must be one of %s",
+                      text_language_names());
+}
+
 static int32_t take_setting(quipu_backend *self, const cJSON *item, quipu_error *error)
 {
     if (strcmp(item->string, "durability") == 0)
@@ -53,9 +62,11 @@ static int32_t take_setting(quipu_backend *self, const cJSON *item, quipu_error 
         return take_size(item, &self->record_max, error);
     if (strcmp(item->string, "network_timeout") == 0)
         return take_seconds(item, &self->patience_ms, error);
+    if (strcmp(item->string, "language") == 0)
+        return take_language(item, &self->language, error);
     return fail(error, QUIPU_E_INVALID, item->string,
-                "the backend \"git\" has no setting \"%s\"; it has durability, quote_subjects, record_max and "
-                "network_timeout",
+                "the backend \"git\" has no setting \"%s\"; it has durability, quote_subjects, record_max, "
+                "network_timeout and language",
                 item->string);
 }
 
@@ -65,6 +76,7 @@ int32_t read_settings(quipu_backend *self, quipu_str config, quipu_error *error)
     self->durable = self->quote_subjects = true;
     self->record_max = QUIPU_RECORD_MAX;
     self->patience_ms = NETWORK_PATIENCE_MS;
+    self->language = TEXT_ENGLISH;
     if (!config.ptr || config.len == 0)
         return QUIPU_OK;
     int32_t code = json_parse(config, &tree, error);

@@ -11,6 +11,7 @@
 
 #include <sdk/derived.h>
 #include <sdk/record.h>
+#include <sdk/text.h>
 #include <quipu/backend.h>
 
 /* What record_index_save writes; a folder of another format counts as absent. */
@@ -25,6 +26,9 @@ int32_t record_index_fork(record_index *ix, record_index **out, quipu_error *err
 /* Another index that is empty and uses the vectors of this one, so that no text is embedded again. */
 int32_t record_index_create_beside(record_index *ix, record_index **out, quipu_error *error);
 void record_index_free(record_index *ix);
+/* The language of what is written in Latin letters (English): before the first record; forks have it from the index that they are of. What
+ * was saved in another language must not be loaded. */
+void record_index_set_language(record_index *ix, text_language language);
 /* Versions that were replaced or removed stay findable (record_index_revive) until they are most of a segment. */
 void record_index_keep_history(record_index *ix);
 

@@ -26,6 +26,14 @@ void text_words(quipu_str text, uint32_t purpose, text_word_fn visit, void *cont
 /* True for an English function word, in the form that text_words gives ("dont"). */
 bool text_is_stop_word(const char *word, size_t len);
 
+/* What words of Latin letters are taken for: English, or another language that libstemmer (Snowball) has. */
+typedef uint32_t text_language;
+#define TEXT_ENGLISH 0u
+/* The language of an English name, as "german"; false where there is none of that name. */
+bool text_language_find(quipu_str name, text_language *out);
+/* Every name, separated by blanks. */
+const char *text_language_names(void);
+
 #define TEXT_STEM_ENGLISH 0u /* words of a to z, as English ones */
 #define TEXT_STEM_SCRIPTS                                                                                              \
     1u /* and those of scripts that tell the language: Cyrillic as Russian, Greek, Armenian, Arabic, Devanagari as Hindi,
@@ -34,7 +42,8 @@ bool text_is_stop_word(const char *word, size_t len);
 /* Snowball stemmers (Porter, "Snowball: A language for stemming algorithms", 2001); used by one thread at a time. Other words come back as
  * they are. NULL without memory. */
 typedef struct text_stemmer text_stemmer;
-text_stemmer *text_stemmer_create(uint32_t which);
+/* latin: with TEXT_STEM_SCRIPTS; English knows a to z alone, other languages every Latin letter. */
+text_stemmer *text_stemmer_create(uint32_t which, text_language latin);
 void text_stemmer_free(text_stemmer *s);
 /* The stem is the stemmer's until the next call. */
 quipu_str text_stem(text_stemmer *s, const char *word, size_t len);

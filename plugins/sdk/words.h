@@ -13,6 +13,7 @@
 #include <base/buffer.h>
 #include <quipu/error.h>
 #include <quipu/record.h>
+#include <sdk/text.h>
 
 #define WORDS_DOCUMENTS_MAX (1u << 30) /* in a block */
 
@@ -20,7 +21,8 @@
 
 typedef struct words_builder words_builder;
 
-int32_t words_builder_create(words_builder **out, quipu_error *error);
+/* language: of what is written in Latin letters. Blocks that are merged or searched together are of one language, and questions too. */
+int32_t words_builder_create(text_language language, words_builder **out, quipu_error *error);
 /* Documents in ascending order of their numbers; a number left out is a document without words. */
 int32_t words_builder_add(words_builder *b, uint32_t document, const quipu_record *r, quipu_error *error);
 /* Appends the block, which has as many documents as the last number added says, to `out`, where it must stand at a place that
@@ -71,6 +73,7 @@ typedef struct words_question {
     quipu_str text;
     uint64_t k; /* how many are wanted; memory is taken for what there is */
     uint32_t flags;
+    text_language language; /* that the blocks were built with */
 } words_question;
 
 typedef struct words_answer words_answer;

@@ -36,6 +36,14 @@ weights() {
 }
 check recency_and_importance_count_as_much_as_is_asked weights
 
+languages() {
+    echo '{"backend_config":{"language":"german"}}' >german.json && echo '{"backend_config":{"language":"klingon"}}' >klingon.json && echo '{"backend_config":{"language":1}}' >one.json &&
+        ok --config german.json add "Die Häuser an den Straßen wurden verkauft" --id haus && ok search "Haus" --json && prints '"id":"haus"' && ok search "Häusern" --explain && prints 'bm25:haus=' &&
+        echo '{"backend_config":{"language":"english"}}' >english.json && ok --config english.json search "Haus" --json && prints '"results":\[\]' && ok search "Haus" --json && prints '"id":"haus"' &&
+        run --config klingon.json search x && complains 2 'english basque' && run --config one.json search x && complains 2 'language'
+}
+check words_are_stemmed_in_the_language_of_the_store languages
+
 without_vectors() {
     fill && run search oven --mode vector && complains 3 'cannot search'
 }

@@ -24,7 +24,7 @@ static void make_good(void)
             i, i, i, i, i + 1);
         PROMISE(record_decode(str_of(json), NULL, &records[i], NULL) == QUIPU_OK);
     }
-    PROMISE(segment_build(records, RECORDS, &good, NULL) == QUIPU_OK);
+    PROMISE(segment_build(records, RECORDS, TEXT_ENGLISH, &good, NULL) == QUIPU_OK);
     for (int i = 0; i < RECORDS; i++)
         record_free(records[i]);
 }

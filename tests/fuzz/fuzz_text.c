@@ -8,7 +8,7 @@ static text_stemmer *stemmer(void)
 {
     static text_stemmer *s;
     if (!s)
-        s = text_stemmer_create(TEXT_STEM_ENGLISH);
+        s = text_stemmer_create(TEXT_STEM_ENGLISH, TEXT_ENGLISH);
     PROMISE(s);
     return s;
 }

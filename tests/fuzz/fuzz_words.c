@@ -15,7 +15,7 @@ static buffer good_block(void)
     buffer out = { 0 };
     words_builder *b;
     char text[80], session[8];
-    PROMISE(words_builder_create(&b, NULL) == QUIPU_OK);
+    PROMISE(words_builder_create(TEXT_ENGLISH, &b, NULL) == QUIPU_OK);
     for (uint32_t i = 0; i < DOCUMENTS; i++) {
         snprintf(text, sizeof text, "red fox %u and blue dog %u of last year%s", i % 7, i % 50, i % 3 ? "." : "?");
         snprintf(session, sizeof session, "s%u", i / 9);

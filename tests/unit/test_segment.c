@@ -86,7 +86,7 @@ static segment *build(record *const *records, uint32_t count)
 {
     buffer bytes = { 0 };
     segment *s = NULL;
-    assert_int_equal(segment_build(records, count, &bytes, NULL), QUIPU_OK);
+    assert_int_equal(segment_build(records, count, TEXT_ENGLISH, &bytes, NULL), QUIPU_OK);
     assert_int_equal(segment_of_buffer(&bytes, &s, NULL), QUIPU_OK);
     return s;
 }

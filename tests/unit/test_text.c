@@ -136,7 +136,7 @@ static void stop_words_are_function_words(void **state)
 static void forms_of_a_word_share_their_stem(void **state)
 {
     (void)state;
-    text_stemmer *s = text_stemmer_create(TEXT_STEM_ENGLISH);
+    text_stemmer *s = text_stemmer_create(TEXT_STEM_ENGLISH, TEXT_ENGLISH);
     assert_non_null(s);
     char first[32] = "";
     quipu_str stem = text_stem(s, "painting", 8);
@@ -163,7 +163,8 @@ static void scripts_tell_the_language(void **state)
         { "γάτα", "γάτες" },
         { "किताब", "किताबें" },
     };
-    text_stemmer *all = text_stemmer_create(TEXT_STEM_SCRIPTS), *english = text_stemmer_create(TEXT_STEM_ENGLISH);
+    text_stemmer *all = text_stemmer_create(TEXT_STEM_SCRIPTS, TEXT_ENGLISH),
+                 *english = text_stemmer_create(TEXT_STEM_ENGLISH, TEXT_ENGLISH);
     (void)state;
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         buffer first = { 0 };
@@ -178,6 +179,30 @@ static void scripts_tell_the_language(void **state)
     assert_true(str_same(text_stem(all, "café", strlen("café")), str_of("café")));
     text_stemmer_free(all);
     text_stemmer_free(english);
+}
+
+static void languages_have_names(void **state)
+{
+    static const char *const same[][3] = {
+        { "german", "häuser", "haus" },
+        { "french", "continuité", "continuités" },
+        { "spanish", "canción", "canciones" },
+    };
+    text_language language;
+    (void)state;
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+        buffer first = { 0 };
+        assert_true(text_language_find(str_of(same[i][0]), &language));
+        text_stemmer *s = text_stemmer_create(TEXT_STEM_SCRIPTS, language);
+        buffer_append_str(&first, text_stem(s, same[i][1], strlen(same[i][1])));
+        assert_true(str_same(str_make(first.bytes, first.len), text_stem(s, same[i][2], strlen(same[i][2]))));
+        buffer_free(&first);
+        text_stemmer_free(s);
+    }
+    assert_true(text_language_find(str_of("english"), &language) && language == TEXT_ENGLISH);
+    assert_false(text_language_find(str_of("klingon"), &language));
+    assert_false(text_language_find(str_of(""), &language));
+    assert_false(text_language_find(str_of("english basque"), &language));
 }
 
 static void table_finds_what_is_in_it_and_nothing_else(void **state)
@@ -224,6 +249,7 @@ int main(void)
         cmocka_unit_test(stop_words_are_function_words),
         cmocka_unit_test(forms_of_a_word_share_their_stem),
         cmocka_unit_test(scripts_tell_the_language),
+        cmocka_unit_test(languages_have_names),
         cmocka_unit_test(table_finds_what_is_in_it_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

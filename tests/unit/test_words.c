@@ -88,7 +88,7 @@ static block build(const said *records, uint32_t count)
 {
     block b = { 0 };
     words_builder *builder;
-    assert_int_equal(words_builder_create(&builder, NULL), QUIPU_OK);
+    assert_int_equal(words_builder_create(TEXT_ENGLISH, &builder, NULL), QUIPU_OK);
     for (uint32_t i = 0; i < count; i++) {
         quipu_record r = view_of(&records[i]);
         assert_int_equal(words_builder_add(builder, i, &r, NULL), QUIPU_OK);

@@ -11,9 +11,9 @@ static quipu_str id_of(const void *owner, uint32_t number)
     return record_view(p->records[number])->id;
 }
 
-void pending_begin(pending_set *p)
+void pending_begin(pending_set *p, text_language language)
 {
-    *p = (pending_set){ 0 };
+    *p = (pending_set){ .language = language };
     str_table_init(&p->by_id, id_of, p);
 }
 
@@ -96,7 +96,7 @@ int32_t pending_build(const pending_set *p, buffer *out, quipu_error *error)
     if (p->count)
         memcpy(sorted, p->records, p->count * sizeof(*sorted));
     qsort(sorted, p->count, sizeof(*sorted), compare_ids);
-    int32_t code = segment_build(sorted, p->count, out, error);
+    int32_t code = segment_build(sorted, p->count, p->language, out, error);
     free(sorted);
     return code;
 }
@@ -118,7 +118,7 @@ pending_job *pending_job_begin(pending_set *from)
     job->error.struct_size = sizeof job->error;
     job->set = *from;
     job->set.by_id.owner = &job->set;
-    pending_begin(from);
+    pending_begin(from, job->set.language);
     job->in_thread = pthread_create(&job->thread, NULL, run, job) == 0;
     if (!job->in_thread)
         run(job);

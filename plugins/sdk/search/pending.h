@@ -9,6 +9,7 @@
 #include <base/buffer.h>
 #include <pthread.h>
 #include <sdk/record.h>
+#include <sdk/text.h>
 
 /* Stays where it is once it was begun: the table knows its address. */
 typedef struct pending_set {
@@ -16,9 +17,10 @@ typedef struct pending_set {
     uint32_t count, capacity;
     uint64_t bytes; /* of what was put, more or less */
     str_table by_id;
+    text_language language; /* of a segment's words */
 } pending_set;
 
-void pending_begin(pending_set *p);
+void pending_begin(pending_set *p, text_language language);
 /* Leaves an empty one. */
 void pending_free(pending_set *p);
 /* The record of this id, the set's; or NULL. */

@@ -16,7 +16,8 @@ static int32_t no_memory(quipu_error *error)
 
 /* ---- life ---- */
 
-static int32_t create_with(const quipu_host *host, embeddings *vectors, record_index **out, quipu_error *error)
+static int32_t create_with(const quipu_host *host, embeddings *vectors, text_language language, record_index **out,
+                           quipu_error *error)
 {
     *out = NULL;
     record_index *ix = calloc(1, sizeof *ix);
@@ -25,7 +26,7 @@ static int32_t create_with(const quipu_host *host, embeddings *vectors, record_i
     ix->host = host;
     ix->vectors = vectors;
     atomic_init(&ix->stale, true); /* there is no snapshot yet */
-    pending_begin(&ix->pending);
+    pending_begin(&ix->pending, language);
     if (pthread_mutex_init(&ix->write, NULL) != 0)
         goto err1;
     if (pthread_mutex_init(&ix->lock, NULL) != 0)
@@ -46,12 +47,12 @@ int32_t record_index_create(const quipu_host *host, record_index **out, quipu_er
     embeddings *vectors;
     *out = NULL;
     int32_t code = embeddings_create(&vectors, error);
-    return code == QUIPU_OK ? create_with(host, vectors, out, error) : code;
+    return code == QUIPU_OK ? create_with(host, vectors, TEXT_ENGLISH, out, error) : code;
 }
 
 int32_t record_index_create_beside(record_index *ix, record_index **out, quipu_error *error)
 {
-    return create_with(ix->host, embeddings_share(ix->vectors), out, error);
+    return create_with(ix->host, embeddings_share(ix->vectors), ix->pending.language, out, error);
 }
 
 int32_t record_index_fork(record_index *ix, record_index **out, quipu_error *error)
@@ -60,7 +61,7 @@ int32_t record_index_fork(record_index *ix, record_index **out, quipu_error *err
     int32_t code = index_snapshot_take(ix, &s, error);
     if (code != QUIPU_OK)
         return code;
-    code = create_with(ix->host, embeddings_share(ix->vectors), out, error);
+    code = create_with(ix->host, embeddings_share(ix->vectors), ix->pending.language, out, error);
     for (size_t i = 0; i < s->count && code == QUIPU_OK; i++) {
         code = index_add_part(*out, segment_share(s->parts[i].segment), bits_share(s->parts[i].alive), s->parts[i].file,
                               error);
@@ -74,6 +75,11 @@ int32_t record_index_fork(record_index *ix, record_index **out, quipu_error *err
     record_index_free(*out);
     *out = NULL;
     return code;
+}
+
+void record_index_set_language(record_index *ix, text_language language)
+{
+    ix->pending.language = language;
 }
 
 void record_index_free(record_index *ix)

@@ -182,7 +182,7 @@ static bool sort_candidates(search *s)
 
 static int32_t rank_words(search *s, uint64_t k)
 {
-    words_question question = { .text = s->q->text, .k = k };
+    words_question question = { .text = s->q->text, .k = k, .language = s->ix->pending.language };
     words_answer_free(s->answer);
     s->answer = NULL;
     int32_t code = QUIPU_OK;

@@ -113,8 +113,8 @@ int32_t segment_words(segment *s, const words **out, quipu_error *error);
 
 /* ---- making them: segment_build.c ---- */
 
-/* Of records sorted by (id, version), none twice. */
-int32_t segment_build(record *const *records, uint32_t count, buffer *out, quipu_error *error);
+/* Of records sorted by (id, version), none twice. language: of their words. */
+int32_t segment_build(record *const *records, uint32_t count, text_language language, buffer *out, quipu_error *error);
 
 /* What goes into a merge: the documents in `keep`. */
 typedef struct segment_source {

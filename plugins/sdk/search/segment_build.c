@@ -308,14 +308,14 @@ static bool put_record(buffer sections[SEGMENT_SECTIONS], const quipu_record *r)
     return sections[SEGMENT_IDS].len <= UINT32_MAX;
 }
 
-static int32_t fill_sections(record *const *records, uint32_t count, buffer sections[SEGMENT_SECTIONS],
-                             quipu_error *error)
+static int32_t fill_sections(record *const *records, uint32_t count, text_language language,
+                             buffer sections[SEGMENT_SECTIONS], quipu_error *error)
 {
     term_builder terms = { 0 };
     buffer scratch = { 0 };
     str_table_init(&terms.by_key, key_of, &terms);
     words_builder *text = NULL;
-    int32_t code = words_builder_create(&text, error);
+    int32_t code = words_builder_create(language, &text, error);
     put_columns(records, count, &sections[SEGMENT_COLUMNS]);
     for (uint32_t i = 0; i < count && code == QUIPU_OK; i++) {
         const quipu_record *r = record_view(records[i]);
@@ -339,10 +339,10 @@ static int32_t fill_sections(record *const *records, uint32_t count, buffer sect
     return code;
 }
 
-int32_t segment_build(record *const *records, uint32_t count, buffer *out, quipu_error *error)
+int32_t segment_build(record *const *records, uint32_t count, text_language language, buffer *out, quipu_error *error)
 {
     buffer sections[SEGMENT_SECTIONS] = { { 0 } };
-    int32_t code = fill_sections(records, count, sections, error);
+    int32_t code = fill_sections(records, count, language, sections, error);
     if (code == QUIPU_OK)
         code = segment_join(sections, count, out, error);
     segment_sections_free(sections);

@@ -185,6 +185,38 @@ bool text_is_stop_word(const char *word, size_t len)
 
 /* ---- stems ---- */
 
+#define LANGUAGES 19u
+#define NAMES                                                                                                          \
+    "english basque catalan danish dutch finnish french german hungarian indonesian irish italian lithuanian "         \
+    "norwegian "                                                                                                       \
+    "portuguese romanian spanish swedish turkish"
+
+const char *text_language_names(void)
+{
+    return NAMES;
+}
+
+/* Its number is its place among the names. */
+static quipu_str language_name(text_language language)
+{
+    const char *at = NAMES;
+    for (; language > 0 && *at; language--)
+        at += strcspn(at, " ") + 1;
+    return (quipu_str){ at, strcspn(at, " ") };
+}
+
+bool text_language_find(quipu_str name, text_language *out)
+{
+    for (text_language i = 0; i < LANGUAGES; i++) {
+        quipu_str known = language_name(i);
+        if (known.len == name.len && memcmp(known.ptr, name.ptr, name.len) == 0) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Scripts in which one language of libstemmer's is by far the most written, and the letters of each. */
 static const struct {
     const char *language;
@@ -193,24 +225,30 @@ static const struct {
     { "greek", 0x370, 0x3ff },  { "russian", 0x400, 0x52f }, { "armenian", 0x530, 0x58f },
     { "arabic", 0x600, 0x6ff }, { "hindi", 0x900, 0x97f },   { "tamil", 0xb80, 0xbff },
 };
-enum { SCRIPTS = sizeof scripts / sizeof scripts[0] };
+enum { SCRIPTS = sizeof scripts / sizeof scripts[0], LATIN_END = 0x250 };
 
 /* libstemmer's objects are not thread-safe; each text_stemmer has its own, those of other scripts from their first word on. */
 struct text_stemmer {
-    struct sb_stemmer *english;
+    struct sb_stemmer *latin; /* NULL: the library does not have the language */
+    bool english;
     struct sb_stemmer *of_script[SCRIPTS];
     bool tried[SCRIPTS]; /* a library without the language leaves its words as they are */
     bool all_scripts;
 };
 
-text_stemmer *text_stemmer_create(uint32_t which)
+text_stemmer *text_stemmer_create(uint32_t which, text_language latin)
 {
+    char name[16];
+    quipu_str language = language_name(latin);
     text_stemmer *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
+    memcpy(name, language.ptr, language.len);
+    name[language.len] = '\0';
     s->all_scripts = which == TEXT_STEM_SCRIPTS;
-    s->english = sb_stemmer_new("english", "UTF_8");
-    if (!s->english) {
+    s->english = latin == TEXT_ENGLISH;
+    s->latin = sb_stemmer_new(name, "UTF_8");
+    if (s->english && !s->latin) {
         free(s);
         return NULL;
     }
@@ -223,7 +261,7 @@ void text_stemmer_free(text_stemmer *s)
         return;
     for (size_t i = 0; i < SCRIPTS; i++)
         sb_stemmer_delete(s->of_script[i]);
-    sb_stemmer_delete(s->english);
+    sb_stemmer_delete(s->latin);
     free(s);
 }
 
@@ -233,6 +271,8 @@ static struct sb_stemmer *stemmer_of(text_stemmer *s, const char *word, size_t l
     uint32_t c;
     if (!s->all_scripts || text_decode((const unsigned char *)word, (const unsigned char *)word + len, &c) == 0)
         return NULL;
+    if (c < LATIN_END)
+        return s->english ? NULL : s->latin;
     for (size_t i = 0; i < SCRIPTS; i++) {
         if (c < scripts[i].first || c > scripts[i].last)
             continue;
@@ -254,7 +294,7 @@ static bool is_plain(const char *word, size_t len)
 
 quipu_str text_stem(text_stemmer *s, const char *word, size_t len)
 {
-    struct sb_stemmer *stemmer = is_plain(word, len) ? s->english : stemmer_of(s, word, len);
+    struct sb_stemmer *stemmer = is_plain(word, len) ? s->latin : stemmer_of(s, word, len);
     const sb_symbol *stem = stemmer ? sb_stemmer_stem(stemmer, (const sb_symbol *)word, (int)len) : NULL;
     if (!stem || sb_stemmer_length(stemmer) < 1)
         return (quipu_str){ word, len };

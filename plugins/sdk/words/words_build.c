@@ -43,10 +43,10 @@ struct words_builder {
     buffer scratch;
 };
 
-int32_t words_builder_create(words_builder **out, quipu_error *error)
+int32_t words_builder_create(text_language language, words_builder **out, quipu_error *error)
 {
     words_builder *b = calloc(1, sizeof *b);
-    if (b && !(b->reader = words_reader_create(true))) {
+    if (b && !(b->reader = words_reader_create(true, language))) {
         free(b);
         b = NULL;
     }

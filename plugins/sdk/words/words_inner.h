@@ -131,7 +131,7 @@ typedef void (*words_token_fn)(void *context, const words_token *t);
 
 /* Reads texts, by one thread. One that remembers stems few words twice: for many texts. */
 typedef struct words_reader words_reader;
-words_reader *words_reader_create(bool remember);
+words_reader *words_reader_create(bool remember, text_language language);
 void words_reader_free(words_reader *r);
 void words_read(words_reader *r, quipu_str text, uint32_t purpose, words_token_fn visit, void *context);
 

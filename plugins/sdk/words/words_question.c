@@ -113,7 +113,7 @@ static void choose_terms(query *q)
 
 int32_t query_read(query *q, quipu_str text, quipu_error *error)
 {
-    words_reader *reader = words_reader_create(false);
+    words_reader *reader = words_reader_create(false, q->language);
     q->tokens = calloc(TOKENS_MAX, sizeof *q->tokens);
     if (!reader || !q->tokens) {
         words_reader_free(reader);

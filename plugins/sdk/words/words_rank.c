@@ -147,6 +147,7 @@ int32_t words_rank(const words_part *parts, size_t count, const words_question *
     a->q.parts = parts;
     a->q.count = count;
     a->q.flags = question->flags;
+    a->q.language = question->language;
     a->q.k = question->k;
     a->q.call = call;
     int32_t rc = rank(a, question->text, error);

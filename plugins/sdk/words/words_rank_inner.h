@@ -70,6 +70,7 @@ typedef struct query {
     const words_part *parts;
     size_t count;
     uint32_t flags;
+    text_language language;
     uint64_t k;
     const quipu_call *call;
 

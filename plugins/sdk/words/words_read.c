@@ -21,6 +21,7 @@ typedef struct recent_word {
 
 struct words_reader {
     text_stemmer *stemmer;
+    bool english;        /* function words are known in English alone */
     recent_word *recent; /* or NULL: every word is read anew */
     words_token_fn visit;
     void *context;
@@ -94,12 +95,13 @@ static uint8_t time_of(const char *word, size_t len)
 
 /* ---- reading ---- */
 
-words_reader *words_reader_create(bool remember)
+words_reader *words_reader_create(bool remember, text_language language)
 {
     words_reader *r = calloc(1, sizeof *r);
     if (!r)
         return NULL;
-    r->stemmer = text_stemmer_create(TEXT_STEM_SCRIPTS);
+    r->stemmer = text_stemmer_create(TEXT_STEM_SCRIPTS, language);
+    r->english = language == TEXT_ENGLISH;
     r->recent = remember ? calloc(RECENT_SIZE, sizeof *r->recent) : NULL;
     if (!r->stemmer || (remember && !r->recent)) {
         words_reader_free(r);
@@ -128,7 +130,7 @@ static void learn(words_reader *r, const char *word, size_t len, words_token *t)
 {
     t->stem = text_stem(r->stemmer, word, len);
     t->key = words_key(t->stem);
-    t->stop = text_is_stop_word(word, len);
+    t->stop = r->english && text_is_stop_word(word, len);
     t->time = time_of(word, len);
 }
 
