@@ -15,7 +15,9 @@
 
 static int real_open(const char *path, int flags, mode_t mode)
 {
-    return open(path, flags | O_CLOEXEC, mode);
+    /* A pipe that somebody put into another's store must not make its reader wait for ever; on files this changes nothing. */
+    int patience = (flags & O_ACCMODE) == O_RDONLY ? O_NONBLOCK | O_NOCTTY : 0;
+    return open(path, flags | O_CLOEXEC | patience, mode);
 }
 
 static int lock_command(int fd, short type, int command)
@@ -189,7 +191,8 @@ int32_t os_read_file(const char *path, size_t max, buffer *out, quipu_error *err
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
-            code = fail_errno(error, errno, "cannot read %s", path);
+            code = errno == ESPIPE ? fail(error, QUIPU_E_IO, NULL, "%s is a pipe, and no file", path)
+                                   : fail_errno(error, errno, "cannot read %s", path);
             break;
         }
         if (got == 0)

@@ -42,6 +42,22 @@ folder_with_files() {
 }
 check a_folder_with_other_things_in_it_is_left_alone folder_with_files
 
+pipes() {
+    ok add x --id r && cp -r store remote || return 1
+    rm remote/refs/heads/main && mkfifo remote/refs/heads/main || return 1
+    for command in "--store remote list" "--store copy clone remote" "pull remote"; do
+        # shellcheck disable=SC2086
+        timeout 60 "$QUIPU" $command >out 2>err </dev/null
+        status=$?
+        complains 3 'main' || return 1
+    done
+    rm remote/quipu-store.json && mkfifo remote/quipu-store.json || return 1
+    timeout 60 "$QUIPU" --store remote list >out 2>err </dev/null
+    status=$?
+    complains 3 'store.json is a pipe, and no file'
+}
+check a_pipe_in_the_place_of_a_file_makes_nobody_wait pipes
+
 # Raises the number that the store keeps as its format, wherever it is kept.
 newer_format() {
     ok add x --id r && before=$(git -C store rev-parse main) && grep -rlE '(format|layout)' store --include=config --include='*.json' --include='quipu*' >places
