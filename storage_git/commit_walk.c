@@ -1,6 +1,6 @@
 /* commit_walk.c - the walk of commits.h: a heap of commits to visit, newest first, and a set of those already seen. */
-#include "commits.h"
-
+#include "commit_links.h"
+#include "id_map.h"
 #include "trees.h"
 
 #include <base/fail.h>
@@ -9,49 +9,17 @@
 
 typedef struct walk {
     objects *objects;
-    commit *heap; /* largest committer time first */
+    commit_links links;
+    const path_keys *path; /* that is asked for; NULL: all */
+    commit *heap;          /* largest committer time first */
     size_t count, capacity;
-    object_id *seen; /* open addressing; none: free */
-    size_t seen_count, seen_size;
+    id_map seen;
     quipu_error *error;
 } walk;
 
 static int32_t no_memory(quipu_error *error)
 {
     return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to walk the history");
-}
-
-static object_id *seen_place(object_id *table, size_t size, const object_id *id)
-{
-    uint32_t at;
-    memcpy(&at, id->bytes, sizeof at);
-    while (!object_id_is_none(&table[at & (size - 1)]) && !object_id_equal(&table[at & (size - 1)], id))
-        at++;
-    return &table[at & (size - 1)];
-}
-
-/* Adds to the set; *known tells whether it was there. */
-static int32_t see(walk *w, const object_id *id, bool *known)
-{
-    if ((w->seen_count + 1) * 2 > w->seen_size) {
-        size_t size = w->seen_size ? w->seen_size * 2 : 256;
-        object_id *table = calloc(size, sizeof *table);
-        if (!table)
-            return no_memory(w->error);
-        for (size_t i = 0; i < w->seen_size; i++)
-            if (!object_id_is_none(&w->seen[i]))
-                *seen_place(table, size, &w->seen[i]) = w->seen[i];
-        free(w->seen);
-        w->seen = table;
-        w->seen_size = size;
-    }
-    object_id *place = seen_place(w->seen, w->seen_size, id);
-    *known = !object_id_is_none(place);
-    if (!*known) {
-        *place = *id;
-        w->seen_count++;
-    }
-    return QUIPU_OK;
 }
 
 static bool later(const commit *a, const commit *b)
@@ -69,9 +37,14 @@ static void swap(commit *a, commit *b)
 static int32_t push(walk *w, const object_id *id)
 {
     bool known = false;
-    int32_t code = see(w, id, &known);
-    if (code != QUIPU_OK || known)
-        return code;
+    uint32_t number;
+    object_id at = *id;
+    if (w->path)
+        commit_links_skip(&w->links, w->path, &at);
+    if (!id_map_add(&w->seen, &at, &number, &known))
+        return no_memory(w->error);
+    if (known)
+        return QUIPU_OK;
     if (w->count == w->capacity) {
         size_t capacity = w->capacity ? w->capacity * 2 : 16;
         commit *heap = realloc(w->heap, capacity * sizeof *heap);
@@ -80,7 +53,7 @@ static int32_t push(walk *w, const object_id *id)
         w->heap = heap;
         w->capacity = capacity;
     }
-    code = commit_read(w->objects, id, &w->heap[w->count], w->error);
+    int32_t code = commit_read(w->objects, &at, &w->heap[w->count], w->error);
     if (code != QUIPU_OK)
         return code;
     for (size_t i = w->count++; i > 0 && later(&w->heap[i], &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
@@ -107,13 +80,9 @@ static commit pop(walk *w)
 
 static int32_t object_of_parent(walk *w, const object_id *parent, const char *path, object_id *out)
 {
-    commit c;
-    int32_t code = commit_read(w->objects, parent, &c, w->error);
-    if (code != QUIPU_OK)
-        return code;
-    code = tree_find(w->objects, &c.tree, path, out, w->error);
-    commit_free(&c);
-    return code;
+    commit_link link;
+    int32_t code = commit_link_read(&w->links, parent, &link, w->error);
+    return code == QUIPU_OK ? tree_find(w->objects, &link.tree, path, out, w->error) : code;
 }
 
 /* Does the commit change the path? Where one parent holds the same, only that side is followed (*only). */
@@ -150,6 +119,12 @@ int32_t commit_walk(objects *o, const object_id *from, const char *path, commit_
                     quipu_error *error)
 {
     walk w = { .objects = o, .error = error };
+    path_keys keys;
+    if (path) {
+        path_keys_make(path, &keys);
+        w.path = &keys;
+    }
+    commit_links_begin(&w.links, o);
     int32_t code = object_id_is_none(from) ? QUIPU_OK : push(&w, from);
     while (code == QUIPU_OK && w.count > 0) {
         commit c = pop(&w);
@@ -158,7 +133,8 @@ int32_t commit_walk(objects *o, const object_id *from, const char *path, commit_
     }
     for (size_t i = 0; i < w.count; i++)
         commit_free(&w.heap[i]);
+    commit_links_end(&w.links);
     free(w.heap);
-    free(w.seen);
+    id_map_free(&w.seen);
     return code;
 }

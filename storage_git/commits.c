@@ -1,6 +1,8 @@
 /* commits.c - see commits.h; the form is described in git's "gitformat-commit" and git-commit-tree(1). */
 #include "commits.h"
 
+#include "commit_links.h"
+
 #include <base/fail.h>
 
 #include <stdlib.h>
@@ -140,22 +142,19 @@ void commit_free(commit *c)
 
 int32_t commit_at_time(objects *o, const object_id *from, int64_t time, object_id *out, quipu_error *error)
 {
-    object_id at = *from;
-    while (!object_id_is_none(&at)) {
-        commit c;
-        int32_t code = commit_read(o, &at, &c, error);
-        if (code != QUIPU_OK)
-            return code;
-        bool found = c.committed <= time;
-        object_id next = { { 0 } };
-        if (c.parent_count)
-            next = c.parents[0];
-        commit_free(&c);
-        if (found) {
-            *out = at;
-            return QUIPU_OK;
-        }
-        at = next;
+    commit_links links;
+    commit_link link;
+    bool found = false;
+    int32_t code = QUIPU_OK;
+    *out = *from;
+    commit_links_begin(&links, o);
+    while (code == QUIPU_OK && !found && !object_id_is_none(out)) {
+        code = commit_link_read(&links, out, &link, error);
+        found = code == QUIPU_OK && link.committed <= time;
+        if (code == QUIPU_OK && !found)
+            *out = link.parent_count ? link.parents[0] : (object_id){ { 0 } };
     }
-    return fail(error, QUIPU_E_NOT_FOUND, "as_of", "the store has no revision that old");
+    commit_links_end(&links);
+    return code != QUIPU_OK || found ? code
+                                     : fail(error, QUIPU_E_NOT_FOUND, "as_of", "the store has no revision that old");
 }

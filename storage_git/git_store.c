@@ -1,7 +1,9 @@
 /* git_store.c - opening, resolving, and the transaction; see git_store.h. */
 #include "git_store_inner.h"
 
+#include "commit_links.h"
 #include "git_layout.h"
+#include "graph_write.h"
 #include "os.h"
 #include "pack_files.h"
 #include "pack_retired.h"
@@ -207,6 +209,8 @@ static int32_t open_sound(git_store *s, bool *made, quipu_error *error)
         code = pack_check_offsets(s->pack_folder, error);
     if (code == QUIPU_OK)
         code = open_objects(s, error);
+    if (code == QUIPU_OK && !s->options.read_only)
+        git_drop_stale_graph(s);
     if (code == QUIPU_OK)
         code = git_store_head(s, &head, error);
     if (code == QUIPU_OK)
@@ -294,19 +298,21 @@ static int32_t resolve_name(git_store *s, quipu_str name, object_id *out, quipu_
 
 static int32_t go_back(git_store *s, object_id *at, unsigned long steps, quipu_error *error)
 {
-    for (; steps > 0; steps--) {
-        commit c;
-        int32_t code = commit_read(s->objects, at, &c, error);
-        if (code != QUIPU_OK)
-            return code;
-        bool first = c.parent_count == 0;
-        if (!first)
-            *at = c.parents[0];
-        commit_free(&c);
-        if (first)
-            return fail(error, QUIPU_E_NOT_FOUND, "revision", "the history does not go back that far; see `quipu log`");
+    commit_links links;
+    commit_link link;
+    int32_t code = QUIPU_OK;
+    if (steps == 0)
+        return QUIPU_OK;
+    commit_links_begin(&links, s->objects);
+    for (; steps > 0 && code == QUIPU_OK; steps--) {
+        code = commit_link_read(&links, at, &link, error);
+        if (code == QUIPU_OK && link.parent_count == 0)
+            code = fail(error, QUIPU_E_NOT_FOUND, "revision", "the history does not go back that far; see `quipu log`");
+        if (code == QUIPU_OK)
+            *at = link.parents[0];
     }
-    return QUIPU_OK;
+    commit_links_end(&links);
+    return code;
 }
 
 int32_t git_store_resolve(git_store *s, quipu_str spec, object_id *out, quipu_error *error)

@@ -4,6 +4,8 @@
  */
 #include "history_split.h"
 
+#include "commit_links.h"
+
 #include <base/fail.h>
 
 #include <stdlib.h>
@@ -20,7 +22,7 @@ typedef struct node {
 } node;
 
 typedef struct walk {
-    objects *sides[2];
+    commit_links sides[2];
     node **nodes; /* open addressing; NULL: free */
     size_t count, size;
     node **heap; /* latest first */
@@ -75,22 +77,21 @@ static bool append(node ***list, size_t *count, size_t *size, node *n)
 
 static int32_t load(walk *w, const object_id *id, unsigned paint, node **out)
 {
-    commit c;
+    commit_link link;
     node *n = calloc(1, sizeof *n);
     *out = n;
     if (!n)
         return no_memory(w->error);
-    int32_t code = commit_read(w->sides[paint & FROM_A ? 0 : 1], id, &c, w->error);
+    int32_t code = commit_link_read(&w->sides[paint & FROM_A ? 0 : 1], id, &link, w->error);
     if (code != QUIPU_OK) {
         free(n);
         return code;
     }
     n->id = *id;
-    n->tree = c.tree;
-    n->committed = c.committed;
-    n->parent_count = c.parent_count;
-    memcpy(n->parents, c.parents, sizeof n->parents);
-    commit_free(&c);
+    n->tree = link.tree;
+    n->committed = link.committed;
+    n->parent_count = link.parent_count;
+    memcpy(n->parents, link.parents, sizeof n->parents);
     w->nodes[place_of(w->nodes, w->size, id)] = n;
     w->count++;
     return append(&w->order, &w->order_count, &w->order_size, n) ? QUIPU_OK : no_memory(w->error);
@@ -224,8 +225,10 @@ static int32_t collect(const walk *w, history_split *out)
 int32_t history_split_read(objects *a_objects, const object_id *a, objects *b_objects, const object_id *b,
                            history_split *out, quipu_error *error)
 {
-    walk w = { .sides = { a_objects, b_objects }, .error = error };
+    walk w = { .error = error };
     *out = (history_split){ 0 };
+    commit_links_begin(&w.sides[0], a_objects);
+    commit_links_begin(&w.sides[1], b_objects);
     int32_t code = object_id_is_none(a) ? QUIPU_OK : paint(&w, a, FROM_A);
     if (code == QUIPU_OK && !object_id_is_none(b))
         code = paint(&w, b, FROM_B);
@@ -233,6 +236,8 @@ int32_t history_split_read(objects *a_objects, const object_id *a, objects *b_ob
         code = paint_all(&w);
     if (code == QUIPU_OK)
         code = collect(&w, out);
+    commit_links_end(&w.sides[0]);
+    commit_links_end(&w.sides[1]);
     for (size_t i = 0; i < w.size; i++)
         free(w.nodes[i]);
     free(w.nodes);

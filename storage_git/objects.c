@@ -1,6 +1,7 @@
 /* objects.c - see objects.h. */
 #include "objects.h"
 
+#include "commit_graph.h"
 #include "pack_files.h"
 
 #include <base/fail.h>
@@ -25,6 +26,7 @@ struct objects {
     bool careful;
     pthread_mutex_t lock; /* guards `current` and the references */
     database *current;
+    graph_file *graph;
 };
 
 void objects_library_begin(void)
@@ -135,7 +137,8 @@ static int32_t open_as(const char *folder, bool careful, objects **out, quipu_er
     o->careful = careful;
     o->folder = str_dup(str_of(folder));
     o->current = o->folder ? database_open(folder, careful) : NULL;
-    if (!o->current) {
+    o->graph = graph_file_create(folder);
+    if (!o->current || !o->graph) {
         fail(error, QUIPU_E_IO, NULL, "cannot open the objects in %s: %s", folder, git_reason());
         objects_close(o);
         return QUIPU_E_IO;
@@ -160,6 +163,7 @@ void objects_close(objects *o)
         return;
     if (o->current)
         database_give(o, o->current);
+    graph_file_free(o->graph);
     pthread_mutex_destroy(&o->lock);
     free(o->folder);
     free(o);
@@ -170,6 +174,16 @@ void objects_forget(objects *o)
     database *d = database_take(o);
     database_renew(o, d);
     database_give(o, d);
+}
+
+const commit_graph *objects_graph_take(objects *o)
+{
+    return graph_file_take(o->graph);
+}
+
+void objects_graph_give(objects *o, const commit_graph *graph)
+{
+    graph_file_give(o->graph, graph);
 }
 
 /* "Not found" means little while no descriptor can be had. */
@@ -290,10 +304,10 @@ int32_t objects_find_commit(objects *o, const char *digits, size_t len, object_i
                     digits);
     if (result != 0)
         return fail(error, QUIPU_E_NOT_FOUND, "revision", "there is no revision %.*s", (int)len, digits);
-    bool commit = git_odb_object_type(object) == GIT_OBJECT_COMMIT;
+    bool is_commit = git_odb_object_type(object) == GIT_OBJECT_COMMIT;
     git_oid_cpy(&found, git_odb_object_id(object));
     git_odb_object_free(object);
-    if (!commit)
+    if (!is_commit)
         return fail(error, QUIPU_E_INVALID, "revision", "%.*s is not a revision, but another object", (int)len, digits);
     memcpy(out->bytes, found.id, sizeof out->bytes);
     return QUIPU_OK;

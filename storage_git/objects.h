@@ -40,6 +40,11 @@ int32_t objects_any(objects *o, bool *any, quipu_error *error);
 /* Whether git can read the configuration file of a bare repository, and finds there what a store needs; else `fault` says why not. */
 bool objects_config_fits(const char *path, char fault[200]);
 
+/* The commit-graph of the database (commit_graph.h), to be given back; NULL where there is none that can be believed. */
+struct commit_graph;
+const struct commit_graph *objects_graph_take(objects *o);
+void objects_graph_give(objects *o, const struct commit_graph *graph);
+
 /* libgit2 is used between these two; they are counted. */
 void objects_library_begin(void);
 void objects_library_end(void);

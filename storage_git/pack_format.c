@@ -1,31 +1,13 @@
 /* pack_format.c - see pack_format.h. */
 #include "pack_format.h"
 
+#include "big_endian.h"
+
 #include <base/hash.h>
 
 #include <stdlib.h>
 
 enum { INDEX_HEADER = 8, FANOUT = 256 * 4 };
-
-static void put_u32(uint8_t *out, uint32_t value)
-{
-    out[0] = (uint8_t)(value >> 24);
-    out[1] = (uint8_t)(value >> 16);
-    out[2] = (uint8_t)(value >> 8);
-    out[3] = (uint8_t)value;
-}
-
-static uint32_t get_u32(const uint8_t *in)
-{
-    return (uint32_t)in[0] << 24 | (uint32_t)in[1] << 16 | (uint32_t)in[2] << 8 | in[3];
-}
-
-static void append_u32(buffer *out, uint32_t value)
-{
-    uint8_t bytes[4];
-    put_u32(bytes, value);
-    buffer_append(out, bytes, sizeof bytes);
-}
 
 void pack_put_header(uint8_t out[PACK_HEADER_SIZE], uint32_t count)
 {

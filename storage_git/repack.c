@@ -1,6 +1,7 @@
 /* repack.c - see repack.h: one maintenance at a time, the new pack in the place of the old ones, and every way out. */
 #include "repack.h"
 
+#include "graph_write.h"
 #include "os.h"
 #include "pack_files.h"
 #include "pack_retired.h"
@@ -78,16 +79,21 @@ static int32_t note_done(work *w)
 
 /* ---- building ---- */
 
+static bool time_is_up(const work *w)
+{
+    struct timespec now;
+    if (!w->limits->deadline_ns)
+        return false;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec >= w->limits->deadline_ns;
+}
+
 static int32_t step(void *context, uint64_t done, uint64_t total)
 {
     work *w = context;
-    struct timespec now;
     int32_t code = call_check(w->call, w->error);
-    if (code == QUIPU_OK && w->limits->deadline_ns) {
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        if ((int64_t)now.tv_sec * 1000000000 + now.tv_nsec >= w->limits->deadline_ns)
-            return STOPPED;
-    }
+    if (code == QUIPU_OK && time_is_up(w))
+        return STOPPED;
     if (code == QUIPU_OK && w->progress)
         code = w->progress(w->context, done, total);
     return code;
@@ -241,6 +247,13 @@ static int32_t run(work *w, repack_outcome *outcome)
     return code == QUIPU_OK ? note_done(w) : code;
 }
 
+static int32_t graph_step(void *context)
+{
+    work *w = context;
+    int32_t code = call_check(w->call, w->error);
+    return code == QUIPU_OK && time_is_up(w) ? STOPPED : code;
+}
+
 int32_t git_repack(git_store *s, const repack_limits *limits, repack_progress_fn progress, void *context,
                    repack_outcome *outcome, const quipu_call *call, quipu_error *error)
 {
@@ -260,6 +273,8 @@ int32_t git_repack(git_store *s, const repack_limits *limits, repack_progress_fn
         code = run(&w, outcome);
     pack_stream_close(&w.stream);
     pack_pool_free(w.pool);
+    if (code == QUIPU_OK)
+        code = git_write_graph(s, limits->memory, graph_step, &w, error);
     if (w.lock_fd >= 0)
         os->close(w.lock_fd);
     free(w.folder);

@@ -5,6 +5,7 @@
 #include <sdk/abi_check.h>
 #include <sdk/filter.h>
 #include <sdk/query.h>
+#include <storage_git/commit_links.h>
 
 /* One record straight from the tree: no view is needed, so the first get of a process is quick. */
 int32_t git_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit, void *context, const quipu_call *call,
@@ -121,13 +122,6 @@ int32_t git_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn 
     return code;
 }
 
-static int32_t count_commit(void *context, const commit *c)
-{
-    (void)c;
-    ++*(int64_t *)context;
-    return QUIPU_OK;
-}
-
 static quipu_stat number(const char *name, int64_t value)
 {
     return (quipu_stat){ .struct_size = sizeof(quipu_stat), .name = str_of(name), .value = value };
@@ -143,7 +137,7 @@ int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const
     view *v;
     object_id head;
     pack_figures packs;
-    int64_t revisions = 0;
+    uint64_t revisions = 0;
     char digits[OBJECT_ID_HEX + 1];
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK)
@@ -153,12 +147,12 @@ int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const
     view_commit(v, &head);
     code = git_store_figures(self->store, &packs, error);
     if (code == QUIPU_OK)
-        code = commit_walk(git_store_objects(self->store), &head, NULL, count_commit, &revisions, error);
+        code = commit_count(git_store_objects(self->store), &head, &revisions, error);
     if (code == QUIPU_OK) {
         object_id_print(&head, digits);
         const quipu_stat figures[] = {
             number("records", (int64_t)record_index_count(view_index(v))),
-            number("revisions", revisions),
+            number("revisions", (int64_t)revisions),
             number("packs", (int64_t)packs.packs),
             number("objects", (int64_t)packs.objects),
             number("bytes", (int64_t)packs.bytes),
