@@ -63,7 +63,8 @@ static double ask(const vector_view *view, const bench_vectors *v, const vector_
             for (uint32_t k = 0; k < counts[n]; k++)
                 got->rows[(size_t)(i + n) * K + k] = row_number(view, found[n * K + k].row);
     }
-    return spent / (questions / batch * batch);
+    uint32_t asked = questions / batch * batch;
+    return spent / asked;
 }
 
 static double recall_of(const answers *got, const answers *truth, uint32_t questions)

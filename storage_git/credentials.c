@@ -21,7 +21,7 @@ static bool agent_answers(void)
     const char *path = getenv("SSH_AUTH_SOCK");
     if (!path || !*path || strlen(path) >= sizeof address.sun_path)
         return false;
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     if (fd < 0)
         return false;

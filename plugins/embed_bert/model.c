@@ -77,7 +77,7 @@ static int32_t check_modules(const char *folder, char pooling[64], quipu_error *
     cJSON *modules = NULL;
     const cJSON *module;
     int32_t code = QUIPU_OK;
-    strcpy(pooling, "1_Pooling");
+    snprintf(pooling, 64, "1_Pooling");
     if (!model_file_exists(folder, "modules.json"))
         return QUIPU_OK;
     code = model_file_json(folder, "modules.json", &modules, error);
@@ -86,7 +86,7 @@ static int32_t check_modules(const char *folder, char pooling[64], quipu_error *
         const char *type = model_text(module, "type", ""), *path = model_text(module, "path", "");
         const char *last = strrchr(type, '.') ? strrchr(type, '.') + 1 : type;
         if (strcmp(last, "Pooling") == 0 && strlen(path) < 64 && !strchr(path, '/') && *path && *path != '.')
-            strcpy(pooling, path);
+            snprintf(pooling, 64, "%s", path);
         else if (code == QUIPU_OK && strcmp(last, "Transformer") != 0 && strcmp(last, "Normalize") != 0)
             code = fail(error, QUIPU_E_UNSUPPORTED, "modules.json",
                         "the model has a module %s; Transformer, Pooling and Normalize are what there is", last);

@@ -235,7 +235,7 @@ static void layer_by_hand(uint32_t layer, state *x, uint32_t count)
 
 void tiny_reference(const uint32_t *tokens, uint32_t count, bool first_token, double out[TINY_HIDDEN])
 {
-    state x[TINY_POSITIONS];
+    state x[TINY_POSITIONS] = { { 0 } };
     double squares = 0;
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t j = 0; j < TINY_HIDDEN; j++)

@@ -5,6 +5,7 @@
 
 #include <base/fail.h>
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,7 +78,7 @@ static bool find_snapshot(const char *folder, buffer *out)
         buffer_printf(&one, "%s/%s", path.bytes, entry->d_name);
         if (entry->d_name[0] != '.' && strlen(entry->d_name) < NAME_MOST && strcmp(entry->d_name, best) > 0 &&
             !one.failed && model_file_exists(one.bytes, "model.safetensors"))
-            strcpy(best, entry->d_name);
+            snprintf(best, sizeof best, "%s", entry->d_name);
         buffer_free(&one);
     }
     if (dir)

@@ -136,7 +136,7 @@ int32_t safetensors_find(const safetensors *s, const char *name, tensor *out, qu
     const cJSON *entry = cJSON_GetObjectItemCaseSensitive(s->header, name);
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(entry, "data_offsets");
     int64_t begin, end;
-    uint64_t element = 0, elements;
+    uint64_t element = 1, elements;
     memset(out, 0, sizeof *out);
     if (!cJSON_IsObject(entry))
         return fail(error, QUIPU_E_NOT_FOUND, NULL, "the model has no tensor %s", name);

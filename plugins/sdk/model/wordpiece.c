@@ -227,7 +227,8 @@ static uint32_t decode(const char *bytes, size_t len)
 
 uint32_t wordpiece_encode(const wordpiece *w, quipu_str text, uint32_t *out, uint32_t most)
 {
-    encoding e = { .w = w, .out = out, .most = most };
+    encoding e = { .w = w, .most = most };
+    e.out = out;
     size_t at = 0;
     while (at < text.len && e.count < most) {
         uint32_t token = 0;

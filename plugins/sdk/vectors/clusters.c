@@ -118,7 +118,8 @@ typedef struct sample {
 static const float *sample_row(const void *context, uint32_t i)
 {
     const sample *s = context;
-    return s->all->row(s->all->context, (uint32_t)((uint64_t)i * s->all->count / s->count));
+    uint64_t of = s->count ? s->count : 1;
+    return s->all->row(s->all->context, (uint32_t)((uint64_t)i * s->all->count / of));
 }
 
 static void add_row(float *sum, const float *row, uint32_t dimension)

@@ -43,7 +43,8 @@ void codes_ask(const float *rotated, uint32_t dimension, uint8_t *table, codes_q
     uint32_t groups = codes_groups(dimension);
     float widest = 0, lowest = 0, all = 0;
     /* The sum of all groups' bytes has to fit into 16 bits. */
-    float most = 65535 / groups < 255 ? (float)(65535 / groups) : 255;
+    uint32_t share = 65535 / groups;
+    float most = share < 255 ? (float)share : 255;
     for (uint32_t g = 0; g < groups; g++) {
         float values[4], width = 0;
         for (uint32_t i = 0; i < 4; i++) {

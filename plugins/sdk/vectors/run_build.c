@@ -119,7 +119,7 @@ static int32_t sort_keys(const builder *b, quipu_error *error)
 {
     const uint8_t *keys = section(b, b->at.keys);
     uint32_t *sorted = section(b, b->at.by_key);
-    keyed *all = malloc(b->count * sizeof *all);
+    keyed *all = malloc(((size_t)b->count + 1) * sizeof *all);
     if (!all)
         return no_memory(b->count, error);
     for (uint32_t row = 0; row < b->count; row++)

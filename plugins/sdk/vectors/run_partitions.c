@@ -137,8 +137,8 @@ int32_t run_search_partitions(const run *r, const run_search *s, uint32_t i, qui
                 .asked = &s->asked[i],
                 .best = &s->best[i],
                 .kernel = scan_best().kernel };
-    float *products = malloc(r->partitions * sizeof *products);
-    nearness *heap = malloc(r->partitions * sizeof *heap);
+    float *products = calloc((size_t)r->partitions + 1, sizeof *products);
+    nearness *heap = calloc((size_t)r->partitions + 1, sizeof *heap);
     int32_t rc = call_check(s->call, error);
     if (rc == QUIPU_OK && (!products || !heap))
         rc = fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to search with");
