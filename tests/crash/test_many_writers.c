@@ -338,7 +338,10 @@ static bool run_git(const char *command)
 /* What takes longer than the packs that were merged away stay may have to be run again. */
 static bool git_succeeds(const char *command)
 {
-    return run_git(command) || run_git(command) || run_git(command);
+    bool good = false;
+    for (int attempt = 0; attempt < 3 && !good; attempt++)
+        good = run_git(command);
+    return good;
 }
 
 /* Each command succeeds, though the packs that it listed are merged away while it works. */
