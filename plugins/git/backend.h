@@ -2,7 +2,7 @@
  * backend.h - the parts of the git backend and how they hang together. DESIGN.md in this folder tells the why.
  *
  *   plugin.c   entry, table, life cycle                  write.c    apply: group commit over storage_git
- *   settings.c, context.c  configuration; clock and log   format.c   what makes a repository a store
+ *   settings.c, context.c  configuration; entry          format.c   what makes a repository a store
  *   path.c     id <-> path                                view.c     the records of one commit, kept up to date
  *   view_follow.c  from commit to commit                  catalogue.c  the view on disk, shared by processes
  *   message.c  commit messages and their trailers
@@ -25,21 +25,11 @@
 #include <sdk/recent_ids.h>
 #include <sdk/record.h>
 #include <sdk/record_index.h>
+#include <sdk/services.h>
+#include <sdk/write_queue.h>
 #include <storage_git/git_store.h>
 
 typedef struct view view;
-typedef struct request request;
-
-/* Change sets that wait for the thread that is writing; it takes all of them into one publication. */
-typedef struct write_queue {
-    pthread_mutex_t lock;
-    pthread_cond_t done;
-    pthread_cond_t arrived;
-    request *first, *last;
-    unsigned waiting;  /* between them */
-    unsigned together; /* as many were written together the last time */
-    bool busy;         /* a thread is writing, or gathers what it will write */
-} write_queue;
 
 /* Change ids that are known to be in the history. Everything on the way from `newest` back to the time `floor` is. */
 typedef struct applied_ids {
@@ -48,12 +38,7 @@ typedef struct applied_ids {
     int64_t floor;
 } applied_ids;
 
-enum {
-    INBOX_REFUSED = 8,
-    PAST_VIEWS = 4,
-    RESOLVED = 8,
-    RECORD_MAX_MOST = 64 << 20 /* bytes that the setting record_max may allow */
-};
+enum { INBOX_REFUSED = 8, PAST_VIEWS = 4, RESOLVED = 8 };
 
 /* What `as_of` led to from a head. */
 typedef struct resolved {
@@ -111,7 +96,10 @@ typedef struct message_facts {
 } message_facts;
 void message_read(quipu_str message, message_facts *out);
 
-/* ---- write.c, migrate.c; requests.h has what they share ---- */
+/* ---- write.c, migrate.c ---- */
+
+/* Of the write queue: context is the quipu_backend. */
+void git_write_batch(void *context, write_request *batch);
 
 int32_t git_apply(quipu_backend *self, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
                   quipu_error *error);
@@ -226,9 +214,7 @@ extern const quipu_maintain_api git_maintain;
 int32_t read_settings(quipu_backend *self, quipu_str config, quipu_error *error);
 /* Struct, state and deadline: what is asked of every call on an open store. */
 int32_t check_entry(const quipu_backend *self, const quipu_call *call, quipu_error *error);
-/* Microseconds since 1970, from the host's clock where it has one. */
-int64_t clock_now(const quipu_host *host);
-/* One line to the host's log. */
-void log_line(const quipu_host *host, uint32_t level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same of every call that changes something: READ_ONLY where it was opened so. */
+int32_t check_writable(const quipu_backend *self, const quipu_call *call, quipu_error *error);
 
 #endif

@@ -54,14 +54,6 @@ static int32_t ref_of(const quipu_str *name, char **out, quipu_error *error)
     return QUIPU_OK;
 }
 
-static int32_t check_writable(const quipu_backend *self, const quipu_call *call, quipu_error *error)
-{
-    int32_t code = check_entry(self, call, error);
-    if (code == QUIPU_OK && (self->flags & QUIPU_OPEN_READ_ONLY))
-        code = fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only");
-    return code;
-}
-
 /* ---- listing ---- */
 
 typedef struct listing {

@@ -86,7 +86,7 @@ int32_t catalogue_load(quipu_backend *self, view *now, view **out)
         return code;
     code = damaged ? QUIPU_E_CORRUPT : load_snapshot(self, now, s, out);
     if (code == QUIPU_E_CORRUPT)
-        log_line(self->host, QUIPU_LOG_WARNING, "the catalogue is damaged and is built again");
+        host_log(self->host, QUIPU_LOG_WARNING, "git", "the catalogue is damaged and is built again");
     derived_snapshot_free(s);
     return code;
 }
@@ -194,7 +194,7 @@ static void report(quipu_backend *self, int32_t code, const quipu_error *error)
     if (code == QUIPU_E_CORRUPT)
         catalogue_drop(self);
     if (code != QUIPU_OK)
-        log_line(self->host, QUIPU_LOG_WARNING, "the catalogue was not saved: %s", error->message);
+        host_log(self->host, QUIPU_LOG_WARNING, "git", "the catalogue was not saved: %s", error->message);
 }
 
 bool catalogue_save(quipu_backend *self, view *v, uint64_t worth)

@@ -1,38 +1,8 @@
-/* context.c - what every part of the git backend asks of its host and of itself: the time, the log, "is a store open?". */
+/* context.c - what every part of the git backend asks first: "is a store open?". */
 #include "backend.h"
 
 #include <base/fail.h>
-#include <quipu/plugin.h>
 #include <sdk/abi_check.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <time.h>
-
-int64_t clock_now(const quipu_host *host)
-{
-    static const quipu_str id = QUIPU_STR_INIT(QUIPU_SERVICE_CLOCK);
-    const quipu_clock_service *clock = host->get_service(host, &id);
-    struct timespec now;
-    if (clock)
-        return clock->now(host);
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-void log_line(const quipu_host *host, uint32_t level, const char *format, ...)
-{
-    static const quipu_str id = QUIPU_STR_INIT(QUIPU_SERVICE_LOG), component = QUIPU_STR_INIT("git");
-    const quipu_log_service *log = host->get_service(host, &id);
-    char text[512];
-    va_list arguments;
-    if (!log)
-        return;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    quipu_str message = str_of(text);
-    log->write(host, level, &component, &message);
-}
 
 int32_t check_entry(const quipu_backend *self, const quipu_call *call, quipu_error *error)
 {
@@ -41,4 +11,12 @@ int32_t check_entry(const quipu_backend *self, const quipu_call *call, quipu_err
     if (self->flags & QUIPU_OPEN_DAMAGED)
         return fail(error, QUIPU_E_STATE, NULL, "the store was opened to be verified, and for nothing else");
     return abi_check_call(call, error);
+}
+
+int32_t check_writable(const quipu_backend *self, const quipu_call *call, quipu_error *error)
+{
+    int32_t code = check_entry(self, call, error);
+    if (code == QUIPU_OK && (self->flags & QUIPU_OPEN_READ_ONLY))
+        code = fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only");
+    return code;
 }

@@ -18,7 +18,7 @@ int32_t write_format(quipu_backend *self, quipu_error *error)
         git_abort(t); /* another process was faster */
         return check_format(self, error);
     }
-    int64_t now = clock_now(self->host);
+    int64_t now = host_now(self->host);
     commit_words words = { .author = str_of("quipu"),
                            .time = now,
                            .committed = now,

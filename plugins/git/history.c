@@ -3,8 +3,8 @@
 
 #include <base/fail.h>
 #include <sdk/abi_check.h>
-#include <sdk/change.h>
 #include <sdk/query.h>
+#include <sdk/undo.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,13 +33,6 @@ static int32_t show_commit(const commit *c, quipu_revision_fn visit, void *conte
     return visit(context, &r);
 }
 
-static int32_t check_spec(const quipu_str *spec, const char *name, quipu_error *error)
-{
-    if (!spec || !spec->ptr || spec->len == 0)
-        return fail(error, QUIPU_E_INVALID, name, "%s is missing; give a revision or a time", name);
-    return abi_check_text(*spec, true, name, error);
-}
-
 static int32_t history_resolve(quipu_backend *self, const quipu_str *spec, quipu_revision_fn visit, void *context,
                                const quipu_call *call, quipu_error *error)
 {
@@ -48,7 +41,7 @@ static int32_t history_resolve(quipu_backend *self, const quipu_str *spec, quipu
     bool stop;
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK)
-        code = check_spec(spec, "revision", error);
+        code = history_check_spec(spec, "revision", error);
     if (code == QUIPU_OK)
         code = view_resolve(self, *spec, &id, error);
     if (code == QUIPU_OK)
@@ -119,35 +112,20 @@ static int32_t history_log(quipu_backend *self, const quipu_log_query *query, qu
 
 /* ---- differences ---- */
 
-typedef struct difference {
-    record *before;
-    record *after;
-} difference;
-
-typedef struct difference_list {
+typedef struct collection {
     quipu_backend *self;
-    difference *items;
-    size_t count, capacity;
+    difference_list *list;
     quipu_error *error;
-} difference_list;
+} collection;
 
-static void differences_free(difference_list *list)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        record_free(list->items[i].before);
-        record_free(list->items[i].after);
-    }
-    free(list->items);
-}
-
-static int32_t read_side(difference_list *list, const object_id *blob, const char *path, record **out)
+static int32_t read_side(const collection *c, const object_id *blob, const char *path, record **out)
 {
     buffer bytes = { 0 };
     int32_t code = QUIPU_OK;
     *out = NULL;
     if (object_id_is_none(blob))
         return QUIPU_OK;
-    code = objects_read(git_store_objects(list->self->store), blob, OBJECT_BLOB, &bytes, list->error);
+    code = objects_read(git_store_objects(c->self->store), blob, OBJECT_BLOB, &bytes, c->error);
     if (code == QUIPU_OK)
         record_of_file(path, str_make(bytes.bytes, bytes.len), out, NULL);
     buffer_free(&bytes);
@@ -157,38 +135,16 @@ static int32_t read_side(difference_list *list, const object_id *blob, const cha
 /* Collects one file; what is a record on neither side is left out. */
 static int32_t collect(void *context, const tree_change *change)
 {
-    difference_list *list = context;
-    difference d = { 0 };
-    int32_t code = read_side(list, &change->before, change->path, &d.before);
+    const collection *c = context;
+    record *before = NULL, *after = NULL;
+    int32_t code = read_side(c, &change->before, change->path, &before);
     if (code == QUIPU_OK)
-        code = read_side(list, &change->after, change->path, &d.after);
-    if (code == QUIPU_OK && (d.before || d.after) && list->count == list->capacity) {
-        size_t capacity = list->capacity ? list->capacity * 2 : 16;
-        difference *items = realloc(list->items, capacity * sizeof *items);
-        if (items) {
-            list->items = items;
-            list->capacity = capacity;
-        } else {
-            code = fail(list->error, QUIPU_E_NO_MEMORY, NULL, "no memory to compare two revisions");
-        }
-    }
-    if (code == QUIPU_OK && (d.before || d.after)) {
-        list->items[list->count++] = d;
-        return QUIPU_OK;
-    }
-    record_free(d.before);
-    record_free(d.after);
+        code = read_side(c, &change->after, change->path, &after);
+    if (code == QUIPU_OK)
+        return difference_add(c->list, before, after, c->error);
+    record_free(before);
+    record_free(after);
     return code;
-}
-
-static quipu_str id_of(const difference *d)
-{
-    return record_view(d->after ? d->after : d->before)->id;
-}
-
-static int by_id(const void *a, const void *b)
-{
-    return str_compare(id_of(a), id_of(b));
 }
 
 /* Both trees of a comparison; `from` absent: the parent of `to`. */
@@ -199,7 +155,7 @@ static int32_t find_trees(quipu_backend *self, const quipu_str *from, const quip
     object_id to_id, from_id = { { 0 } };
     commit c;
     memset(from_tree, 0, sizeof *from_tree);
-    int32_t code = check_spec(to, "to", error);
+    int32_t code = history_check_spec(to, "to", error);
     if (code == QUIPU_OK)
         code = view_resolve(self, *to, &to_id, error);
     if (code == QUIPU_OK)
@@ -211,7 +167,7 @@ static int32_t find_trees(quipu_backend *self, const quipu_str *from, const quip
         from_id = c.parents[0];
     commit_free(&c);
     if (from && from->ptr) {
-        code = check_spec(from, "from", error);
+        code = history_check_spec(from, "from", error);
         if (code == QUIPU_OK)
             code = view_resolve(self, *from, &from_id, error);
     }
@@ -225,16 +181,15 @@ static int32_t find_trees(quipu_backend *self, const quipu_str *from, const quip
     return code;
 }
 
-static int32_t collect_one(difference_list *list, const object_id *from_tree, const object_id *to_tree,
-                           const char *path)
+static int32_t collect_one(collection *c, const object_id *from_tree, const object_id *to_tree, const char *path)
 {
-    objects *o = git_store_objects(list->self->store);
+    objects *o = git_store_objects(c->self->store);
     tree_change change = { .path = path };
-    int32_t code = tree_find(o, from_tree, path, &change.before, list->error);
+    int32_t code = tree_find(o, from_tree, path, &change.before, c->error);
     if (code == QUIPU_OK)
-        code = tree_find(o, to_tree, path, &change.after, list->error);
+        code = tree_find(o, to_tree, path, &change.after, c->error);
     if (code == QUIPU_OK && !object_id_equal(&change.before, &change.after))
-        code = collect(list, &change);
+        code = collect(c, &change);
     return code;
 }
 
@@ -243,17 +198,16 @@ static int32_t differences(quipu_backend *self, const quipu_str *from, const qui
 {
     object_id from_tree, to_tree;
     buffer path = { 0 };
-    *list = (difference_list){ .self = self, .error = error };
+    collection c = { self, list, error };
+    *list = (difference_list){ 0 };
     int32_t code = find_trees(self, from, to, &from_tree, &to_tree, error);
     if (code == QUIPU_OK && id && id->ptr) {
         record_path(*id, &path);
         code = path.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to compare two revisions")
-                           : collect_one(list, &from_tree, &to_tree, path.bytes);
+                           : collect_one(&c, &from_tree, &to_tree, path.bytes);
     } else if (code == QUIPU_OK) {
-        code = tree_diff(git_store_objects(self->store), &from_tree, &to_tree, RECORDS_FOLDER, collect, list, error);
+        code = tree_diff(git_store_objects(self->store), &from_tree, &to_tree, RECORDS_FOLDER, collect, &c, error);
     }
-    if (code == QUIPU_OK && list->count)
-        qsort(list->items, list->count, sizeof *list->items, by_id);
     buffer_free(&path);
     return code;
 }
@@ -262,59 +216,19 @@ static int32_t history_diff(quipu_backend *self, const quipu_str *from, const qu
                             quipu_difference_fn visit, void *context, const quipu_call *call, quipu_error *error)
 {
     difference_list list = { 0 };
-    bool stop = false;
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK && id && id->ptr)
         code = abi_check_id(*id, error);
     if (code != QUIPU_OK)
         return code;
     code = differences(self, from, to, id, &list, error);
-    for (size_t i = 0; i < list.count && code == QUIPU_OK && !stop; i++) {
-        const difference *d = &list.items[i];
-        quipu_difference shown = { .struct_size = sizeof shown,
-                                   .id = id_of(d),
-                                   .before = d->before ? record_view(d->before) : NULL,
-                                   .after = d->after ? record_view(d->after) : NULL };
-        code = query_answer(visit(context, &shown), &stop, error);
-    }
-    differences_free(&list);
+    if (code == QUIPU_OK)
+        code = difference_show(&list, visit, context, error);
+    difference_list_free(&list);
     return code;
 }
 
 /* ---- undoing ---- */
-
-/* Checks the template of a new revision, and copies it with these changes and a note where it has none. */
-static int32_t prepare_set(const quipu_change_set *as, const char *note, const quipu_change *changes, uint64_t count,
-                           quipu_change_set *out, quipu_error *error)
-{
-    int32_t code = change_set_check(as, error);
-    if (code == QUIPU_OK && as->changes.count)
-        code = fail(error, QUIPU_E_INVALID, "changes", "the set must be empty: its changes are made here");
-    if (code != QUIPU_OK)
-        return code;
-    *out = *as;
-    out->struct_size = sizeof *out;
-    out->changes = (quipu_array){ changes, count, sizeof *changes };
-    if (!out->note.ptr)
-        out->note = str_of(note);
-    return QUIPU_OK;
-}
-
-/* The change that leads from `after` back to `before`, expecting that nothing came since. */
-static quipu_change back(const difference *d)
-{
-    quipu_change change = { .struct_size = sizeof change, .id = id_of(d) };
-    if (d->before) {
-        change.op = QUIPU_CHANGE_PUT;
-        change.record = record_view(d->before);
-    } else {
-        change.op = QUIPU_CHANGE_DELETE;
-    }
-    change.expect = d->after ? QUIPU_EXPECT_VERSION : QUIPU_EXPECT_ABSENT;
-    if (d->after)
-        change.expected_version = record_view(d->after)->version;
-    return change;
-}
 
 /* "revert" and what is reverted: its own subject without the operation. */
 static int32_t revert_note(quipu_backend *self, const object_id *id, buffer *out, quipu_error *error)
@@ -333,39 +247,6 @@ static int32_t revert_note(quipu_backend *self, const object_id *id, buffer *out
     return out->failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to revert") : QUIPU_OK;
 }
 
-static int32_t explain_conflict(int32_t code, quipu_error *error)
-{
-    if (code != QUIPU_E_CONFLICT && code != QUIPU_E_NOT_FOUND && code != QUIPU_E_EXISTS)
-        return code;
-    if (error && error->struct_size >= sizeof *error) {
-        char id[sizeof error->id], version[sizeof error->version];
-        memcpy(id, error->id, sizeof id);
-        memcpy(version, error->version, sizeof version);
-        fail(error, QUIPU_E_CONFLICT, "revision",
-             "the record has changed since that revision; restore it as of a revision instead");
-        memcpy(error->id, id, sizeof id);
-        memcpy(error->version, version, sizeof version);
-    }
-    return QUIPU_E_CONFLICT;
-}
-
-static int32_t apply_back(quipu_backend *self, const difference_list *list, const char *note,
-                          const quipu_change_set *as, quipu_receipt *receipt, const quipu_call *call,
-                          quipu_error *error)
-{
-    quipu_change_set set;
-    quipu_change *changes = calloc(list->count ? list->count : 1, sizeof *changes);
-    if (!changes)
-        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to revert");
-    for (size_t i = 0; i < list->count; i++)
-        changes[i] = back(&list->items[i]);
-    int32_t code = prepare_set(as, note, changes, list->count, &set, error);
-    if (code == QUIPU_OK)
-        code = explain_conflict(git_apply(self, &set, receipt, call, error), error);
-    free(changes);
-    return code;
-}
-
 static int32_t history_revert(quipu_backend *self, const quipu_str *spec, const quipu_change_set *as,
                               quipu_receipt *receipt, const quipu_call *call, quipu_error *error)
 {
@@ -375,7 +256,7 @@ static int32_t history_revert(quipu_backend *self, const quipu_str *spec, const 
     char digits[OBJECT_ID_HEX + 1];
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK)
-        code = check_spec(spec, "revision", error);
+        code = history_check_spec(spec, "revision", error);
     if (code == QUIPU_OK)
         code = view_resolve(self, *spec, &id, error);
     if (code == QUIPU_OK)
@@ -385,8 +266,8 @@ static int32_t history_revert(quipu_backend *self, const quipu_str *spec, const 
         quipu_str to = str_make(digits, OBJECT_ID_HEX);
         code = differences(self, NULL, &to, NULL, &list, error);
         if (code == QUIPU_OK)
-            code = apply_back(self, &list, note.bytes, as, receipt, call, error);
-        differences_free(&list);
+            code = undo_differences(self, &list, note.bytes, as, git_apply, receipt, call, error);
+        difference_list_free(&list);
     }
     buffer_free(&note);
     return code;
@@ -399,14 +280,13 @@ static int32_t history_restore(quipu_backend *self, const quipu_str *id, const q
     object_id at, head;
     bool aside = false;
     record *then = NULL, *now = NULL;
-    quipu_change_set set;
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK && !id)
         code = fail(error, QUIPU_E_INVALID, "id", "the id is missing");
     if (code == QUIPU_OK)
         code = abi_check_id(*id, error);
     if (code == QUIPU_OK)
-        code = check_spec(as_of, "as_of", error);
+        code = history_check_spec(as_of, "as_of", error);
     if (code == QUIPU_OK)
         code = view_resolve(self, *as_of, &at, error);
     if (code == QUIPU_OK)
@@ -420,19 +300,8 @@ static int32_t history_restore(quipu_backend *self, const quipu_str *id, const q
         code = git_store_head(self->store, &head, error);
     if (code == QUIPU_OK)
         code = view_record_at(self, &head, *id, &now, NULL, error);
-    if (code == QUIPU_OK && !then && !now) {
-        code = fail(error, QUIPU_E_NOT_FOUND, "id", "there is no such record now, nor was there then");
-        fail_name_record(error, id);
-    }
-    if (code == QUIPU_OK) {
-        quipu_change change = { .struct_size = sizeof change,
-                                .op = then ? QUIPU_CHANGE_PUT : QUIPU_CHANGE_DELETE,
-                                .id = *id,
-                                .record = then ? record_view(then) : NULL };
-        code = prepare_set(as, NULL, &change, 1, &set, error);
-        if (code == QUIPU_OK)
-            code = git_apply(self, &set, receipt, call, error);
-    }
+    if (code == QUIPU_OK)
+        code = undo_restore(self, id, then, now, as, git_apply, receipt, call, error);
     record_free(then);
     record_free(now);
     return code;

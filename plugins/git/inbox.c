@@ -39,7 +39,7 @@ static int32_t take_letter(void *context, const char *name, const object_id *id)
 static quipu_change_set set_for(quipu_backend *self, const letter *l)
 {
     quipu_change_set set = { .struct_size = sizeof set,
-                             .time = clock_now(self->host),
+                             .time = host_now(self->host),
                              .operation = str_of("merge"),
                              .source = str_of("quipu-git/" QUIPU_VERSION) };
     uint8_t digest[32];
@@ -74,10 +74,10 @@ static void open_letter(quipu_backend *self, const letter *l)
     if (code == QUIPU_OK)
         code = git_store_set_ref(self->store, l->ref, &l->tip, &none, &lost, &error);
     if (code != QUIPU_OK) {
-        log_line(self->host, QUIPU_LOG_WARNING, "%s was not merged and stays: %s", source.label, error.message);
+        host_log(self->host, QUIPU_LOG_WARNING, "git", "%s was not merged and stays: %s", source.label, error.message);
         note_refused(self, &l->tip);
     } else if (result.conflicts) {
-        log_line(self->host, QUIPU_LOG_WARNING, "%s was merged with %llu conflicts; see `quipu conflicts`",
+        host_log(self->host, QUIPU_LOG_WARNING, "git", "%s was merged with %llu conflicts; see `quipu conflicts`",
                  source.label, (unsigned long long)result.conflicts);
     }
 }

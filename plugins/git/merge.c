@@ -56,7 +56,8 @@ static int32_t choose_file(const work *w, git_transaction *t, const char *path, 
                     ? false
                     : theirs->record || memcmp(theirs->blob.bytes, ours->blob.bytes, sizeof ours->blob.bytes) > 0;
     w->result->conflicts++;
-    log_line(w->self->host, QUIPU_LOG_WARNING, "both sides changed %s, which is no record: one of them was kept", path);
+    host_log(w->self->host, QUIPU_LOG_WARNING, "git", "both sides changed %s, which is no record: one of them was kept",
+             path);
     if (!take)
         return QUIPU_OK;
     w->result->records++;
@@ -155,7 +156,7 @@ static int32_t commit_merge(const work *w, git_transaction *t, const merge_sourc
     message_print(&set, NULL, r->records, w->self->quote_subjects, &message);
     commit_words words = { .author = as->author,
                            .time = as->time,
-                           .committed = clock_now(w->self->host),
+                           .committed = host_now(w->self->host),
                            .message = str_make(message.bytes, message.len),
                            .merged = source->tip };
     int32_t code = note.failed || message.failed ? fail(w->error, QUIPU_E_NO_MEMORY, NULL, "no memory to merge")

@@ -14,37 +14,9 @@
 #include "backend.h"
 
 #include <base/hash.h>
+#include <sdk/subject.h>
 
-enum { SUBJECT_MAX = 60, IDS_MAX = 16 };
-
-/* Appends up to `most` bytes on one line: runs of blanks and control characters (the C1 ones as well: a
- * terminal obeys U+009B as it does ESC [) become one blank; cut at a character. */
-static void put_line(quipu_str text, size_t most, buffer *out)
-{
-    size_t begin = out->len;
-    bool gap = false;
-    for (uint64_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        bool c1 = c == 0xc2 && i + 1 < text.len && (unsigned char)text.ptr[i + 1] < 0xa0; /* U+0080 to U+009F */
-        if (c <= ' ' || c == 0x7f || c1) {
-            gap = out->len > begin;
-            i += c1;
-            continue;
-        }
-        size_t len = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-        if (out->len - begin + gap + len > most) {
-            while (out->len > begin && out->bytes[out->len - 1] == ' ')
-                out->len--;
-            buffer_append_text(out, "\xe2\x80\xa6"); /* an ellipsis: the text goes on */
-            return;
-        }
-        if (gap)
-            buffer_append_char(out, ' ');
-        gap = false;
-        buffer_append(out, text.ptr + i, len);
-        i += len - 1;
-    }
-}
+enum { IDS_MAX = 16 };
 
 /* A value on one line: control characters and '%' percent-encoded; `also`: further characters to encode. */
 static void put_value(quipu_str value, const char *also, buffer *out)
@@ -56,26 +28,6 @@ static void put_value(quipu_str value, const char *also, buffer *out)
         else
             buffer_append_char(out, (char)c);
     }
-}
-
-static void put_subject(const quipu_change_set *set, const quipu_record *told, uint64_t changed, bool quote,
-                        buffer *out)
-{
-    size_t begin = out->len;
-    buffer_append_str(out, set->operation);
-    buffer_append_text(out, ": ");
-    size_t left = SUBJECT_MAX - (out->len - begin);
-    quipu_str words = { 0 };
-    if (changed == 1 && told && quote)
-        words = told->text.ptr && told->text.len ? told->text : told->key.ptr && told->key.len ? told->key : told->id;
-    if (set->note.ptr && set->note.len)
-        words = set->note;
-    size_t before = out->len;
-    if (words.ptr)
-        put_line(words, left, out);
-    if (out->len == before)
-        buffer_printf(out, "%llu record%s", (unsigned long long)changed, changed == 1 ? "" : "s");
-    buffer_append_char(out, '\n');
 }
 
 static quipu_str scope_field(const quipu_record *r, size_t i)
@@ -116,8 +68,8 @@ static void put_scope(const quipu_change_set *set, const quipu_record *told, buf
 void message_print(const quipu_change_set *set, const quipu_record *told, uint64_t changed, bool quote, buffer *out)
 {
     char digits[32];
-    put_subject(set, told, changed, quote, out);
-    buffer_append_text(out, "\nQuipu-Op: ");
+    change_subject(set, told, changed, quote, out);
+    buffer_append_text(out, "\n\nQuipu-Op: ");
     buffer_append_str(out, set->operation);
     buffer_append_char(out, '\n');
     if (set->changes.count <= IDS_MAX) {

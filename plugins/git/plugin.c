@@ -21,9 +21,7 @@ static int32_t git_create(const quipu_host *host, quipu_backend **out, quipu_err
     if (!self)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a backend");
     self->host = host;
-    pthread_mutex_init(&self->queue.lock, NULL);
-    pthread_cond_init(&self->queue.done, NULL);
-    pthread_cond_init(&self->queue.arrived, NULL);
+    write_queue_begin(&self->queue, git_write_batch, self);
     pthread_mutex_init(&self->views, NULL);
     *out = self;
     return QUIPU_OK;
@@ -51,9 +49,7 @@ static void git_destroy(quipu_backend *self)
     if (!self)
         return;
     let_go(self);
-    pthread_mutex_destroy(&self->queue.lock);
-    pthread_cond_destroy(&self->queue.done);
-    pthread_cond_destroy(&self->queue.arrived);
+    write_queue_end(&self->queue);
     pthread_mutex_destroy(&self->views);
     free(self);
 }
@@ -68,7 +64,7 @@ void catalogue_open(quipu_backend *self)
     if (code != QUIPU_OK) {
         self->catalogue = NULL;
         if (!read_only || code != QUIPU_E_NOT_FOUND)
-            log_line(self->host, QUIPU_LOG_WARNING, "works without its catalogue: %s", error.message);
+            host_log(self->host, QUIPU_LOG_WARNING, "git", "works without its catalogue: %s", error.message);
     }
 }
 
@@ -109,7 +105,7 @@ static int32_t git_open(quipu_backend *self, const quipu_open_params *params, co
         code = look_first(self, path, error);
     if (code == QUIPU_OK) {
         self->flags = params->flags;
-        recent_ids_begin(&self->applied.ids, (uint64_t)clock_now(self->host) ^ (uint64_t)(uintptr_t)self);
+        recent_ids_begin(&self->applied.ids, (uint64_t)host_now(self->host) ^ (uint64_t)(uintptr_t)self);
         self->applied.floor = INT64_MAX;
         git_store_options options = { .read_only = params->flags & QUIPU_OPEN_READ_ONLY,
                                       .no_create = params->flags & QUIPU_OPEN_NO_CREATE,

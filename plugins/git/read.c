@@ -2,8 +2,8 @@
 #include "backend.h"
 
 #include <base/fail.h>
-#include <sdk/abi_check.h>
 #include <sdk/filter.h>
+#include <sdk/follow.h>
 #include <sdk/query.h>
 #include <storage_git/commit_links.h>
 
@@ -23,7 +23,7 @@ int32_t git_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit,
         code = view_record_at(self, &at, query->id, &r, NULL, error);
     if (code != QUIPU_OK)
         return code;
-    int32_t matches = r ? filter_match(query->filter, record_view(r), clock_now(self->host)) : 0;
+    int32_t matches = r ? filter_match(query->filter, record_view(r), host_now(self->host)) : 0;
     if (matches < 0)
         code = fail(error, matches, "filter", "the filter cannot be applied");
     record_list found = { .items = &r, .count = matches > 0 };
@@ -33,93 +33,34 @@ int32_t git_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit,
     return code;
 }
 
-/*
- * Where the index shows damage it is built again, and the answer goes on behind the last hit that was shown: once. A search, whose hits
- * have no cursor, only begins anew, where nothing was shown.
- */
-typedef struct counted {
-    quipu_hit_fn visit;
-    void *context;
-    uint64_t shown;
-    bool tried, refused;
-    char cursor[QUIPU_ID_MAX + 32]; /* of the last hit; longer than any that an index gives */
-    quipu_str last;                 /* in it; empty: the hit had none */
-} counted;
-
-static int32_t count_hit(void *context, const quipu_hit *hit)
+static int32_t take_index(quipu_backend *self, quipu_str as_of, record_index **out, void **held, quipu_error *error)
 {
-    counted *c = context;
-    c->last = (quipu_str){ 0 };
-    if (str_present(hit->cursor) && hit->cursor.len <= sizeof c->cursor)
-        c->last = str_make(memcpy(c->cursor, hit->cursor.ptr, (size_t)hit->cursor.len), (size_t)hit->cursor.len);
-    c->shown++;
-    int32_t answer = c->visit(c->context, hit);
-    c->refused = answer < 0;
-    return answer;
+    view *v;
+    int32_t code = view_take(self, as_of, &v, error);
+    *out = code == QUIPU_OK ? view_index(v) : NULL;
+    *held = v;
+    return code;
 }
 
-static bool damage_is_past(quipu_backend *self, int32_t code, counted *c)
+static void give_index(void *held)
 {
-    bool first = !c->tried;
-    if (code != QUIPU_E_CORRUPT || c->refused)
-        return false;
-    view_distrust(self);
-    c->tried = true;
-    return first && (c->shown == 0 || str_present(c->last));
+    view_give(held);
 }
+
+static const index_owner views = { take_index, give_index, view_distrust };
 
 int32_t git_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn visit, void *context,
                  const quipu_call *call, quipu_error *error)
 {
     int32_t code = check_entry(self, call, error);
-    if (code == QUIPU_OK)
-        code = query_check_scan(query, error);
-    if (code != QUIPU_OK)
-        return code;
-    quipu_scan present = *query;
-    present.as_of = (quipu_str){ 0 };
-    present.struct_size = sizeof present;
-    counted seen = { .visit = visit, .context = context };
-    bool again;
-    do {
-        view *v;
-        code = view_take(self, query->as_of, &v, error);
-        if (code != QUIPU_OK)
-            return code;
-        if (seen.shown > 0) {
-            present.cursor = seen.last;
-            present.limit -= query->limit ? seen.shown : 0;
-        }
-        code = record_index_scan(view_index(v), &present, count_hit, &seen, call, error);
-        view_give(v);
-        again = damage_is_past(self, code, &seen);
-    } while (again);
-    return code;
+    return code == QUIPU_OK ? index_owner_scan(&views, self, query, visit, context, call, error) : code;
 }
 
 int32_t git_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn visit, void *context,
                    const quipu_call *call, quipu_error *error)
 {
     int32_t code = check_entry(self, call, error);
-    if (code == QUIPU_OK)
-        code = query_check_search(query, error);
-    if (code != QUIPU_OK)
-        return code;
-    quipu_search present = *query;
-    present.as_of = (quipu_str){ 0 };
-    present.struct_size = sizeof present;
-    counted seen = { .visit = visit, .context = context };
-    bool again;
-    do {
-        view *v;
-        code = view_take(self, query->as_of, &v, error);
-        if (code != QUIPU_OK)
-            return code;
-        code = record_index_search(view_index(v), &present, count_hit, &seen, call, error);
-        view_give(v);
-        again = damage_is_past(self, code, &seen);
-    } while (again);
-    return code;
+    return code == QUIPU_OK ? index_owner_search(&views, self, query, visit, context, call, error) : code;
 }
 
 static quipu_stat number(const char *name, int64_t value)

@@ -45,7 +45,7 @@ static int32_t verify_storage(verification *v)
 {
     repair_options options = { .repair = v->repair,
                                .author = str_of("quipu"),
-                               .now = clock_now(v->self->host),
+                               .now = host_now(v->self->host),
                                .marker = FORMAT_FILE,
                                .marker_text = format_text,
                                .stray = v->repair ? note_stray : NULL,
@@ -69,7 +69,7 @@ int32_t verify_commit(verification *v, git_transaction *t, const char *subject, 
 {
     object_id revision;
     buffer message = { 0 };
-    int64_t now = clock_now(v->self->host);
+    int64_t now = host_now(v->self->host);
     buffer_printf(&message, "repair: %s\n\n%s\nQuipu-Op: repair\n", subject, list->bytes ? list->bytes : "");
     commit_words words = {
         .author = str_of("quipu"), .time = now, .committed = now, .message = str_make(message.bytes, message.len)

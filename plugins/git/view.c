@@ -207,7 +207,7 @@ static int32_t begin_anew(quipu_backend *self, view *v, view *fresh, const objec
 {
     int32_t code = fresh ? view_go_to(self, fresh, head, NULL) : QUIPU_E_CORRUPT;
     if (code != QUIPU_OK) {
-        log_line(self->host, QUIPU_LOG_WARNING, "the view is read anew from the whole tree");
+        host_log(self->host, QUIPU_LOG_WARNING, "git", "the view is read anew from the whole tree");
         view_give(fresh);
         code = view_new(self, v->index, &fresh, error);
         if (code == QUIPU_OK)
@@ -295,7 +295,7 @@ void view_forget(quipu_backend *self)
 
 void view_distrust(quipu_backend *self)
 {
-    log_line(self->host, QUIPU_LOG_WARNING, "the catalogue is damaged and is built again");
+    host_log(self->host, QUIPU_LOG_WARNING, "git", "the catalogue is damaged and is built again");
     catalogue_drop(self);
     view_forget(self);
 }

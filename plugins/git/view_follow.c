@@ -4,6 +4,7 @@
 #include "view.h"
 
 #include <base/fail.h>
+#include <sdk/settings.h>
 
 /* ---- files ---- */
 
@@ -11,7 +12,7 @@ int32_t record_of_bytes(quipu_str bytes, record **out, quipu_error *error)
 {
     static const record_defaults limit = { .created_at = QUIPU_TIME_NONE,
                                            .updated_at = QUIPU_TIME_NONE,
-                                           .max_bytes = RECORD_MAX_MOST };
+                                           .max_bytes = SETTING_RECORD_MAX_MOST };
     return record_decode(bytes, &limit, out, error);
 }
 

@@ -1,20 +1,19 @@
 /*
  * write.c - apply: change sets to commits, several of them in one publication.
  *
- * A thread that arrives while another is writing waits in the queue; the writer takes all that wait at once, makes a
- * commit of each, and publishes them together, so that they share one round of syncs. The commit point is the move of
+ * Of each set that the queue (sdk/write_queue.h) hands over at once a commit is made, and all are published together, so that they share
+ * one round of syncs. The commit point is the move of
  * the branch in git_publish. When somebody else moved the branch first, the whole batch is planned again on what is
  * there now.
  */
 #include "inbox.h"
-#include "requests.h"
 
 #include <base/fail.h>
 #include <sdk/change.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { BATCH_MAX = 256, LOST_MAX = 50, WAIT_NS = 5000000, GATHER_NS = 200000, LOCK_SLICE_NS = 20000000 };
+enum { LOST_MAX = 50, LOCK_SLICE_NS = 20000000 };
 
 #define CLOCK_SLACK ((int64_t)2000000) /* microseconds by which two clocks of one machine may disagree */
 
@@ -135,10 +134,12 @@ static int32_t plan_change(git_transaction *t, const quipu_change *change, uint6
 }
 
 /* Makes the commit. From here on a failure leaves the transaction half done: it must be given up. */
-static int32_t make_commit(quipu_backend *self, git_transaction *t, request *r, const step *steps, quipu_error *error)
+static int32_t make_commit(quipu_backend *self, git_transaction *t, write_request *r, const step *steps,
+                           quipu_error *error)
 {
     const quipu_change_set *set = r->set;
     const quipu_record *told = NULL;
+    object_id made;
     buffer message = { 0 };
     int32_t code = QUIPU_OK;
     for (uint64_t i = 0; i < set->changes.count && code == QUIPU_OK; i++) {
@@ -155,24 +156,26 @@ static int32_t make_commit(quipu_backend *self, git_transaction *t, request *r, 
         message_print(set, told, r->changed, self->quote_subjects, &message);
         commit_words words = { .author = set->author,
                                .time = set->time,
-                               .committed = clock_now(self->host),
+                               .committed = host_now(self->host),
                                .message = str_make(message.bytes, message.len) };
         code = message.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a commit")
-                              : git_transaction_commit(t, &words, &r->revision, error);
+                              : git_transaction_commit(t, &words, &made, error);
+        if (code == QUIPU_OK)
+            object_id_print(&made, r->revision);
     }
     buffer_free(&message);
     return code;
 }
 
 /* Plans one set and makes its commit. *broken: the transaction must be given up. */
-static int32_t stage(quipu_backend *self, git_transaction *t, request *r, bool *broken)
+static int32_t stage(quipu_backend *self, git_transaction *t, write_request *r, bool *broken)
 {
     uint64_t count = r->set->changes.count;
     step *steps = calloc(count ? (size_t)count : 1, sizeof *steps);
     int32_t code = QUIPU_OK;
     r->flags = 0;
     r->changed = 0;
-    memset(&r->revision, 0, sizeof r->revision);
+    r->revision[0] = '\0';
     if (!steps || !recent_ids_reserve(&self->applied.ids))
         code =
             fail(&r->error, QUIPU_E_NO_MEMORY, NULL, "no memory for a set of %llu changes", (unsigned long long)count);
@@ -201,55 +204,32 @@ done:
 
 /* ---- the batch ---- */
 
-static void fail_batch(request *batch, int32_t code, const quipu_error *error)
-{
-    for (request *r = batch; r; r = r->next)
-        if (r->code == QUIPU_OK) {
-            r->code = code;
-            r->error = *error;
-        }
-}
-
 /* What was learned while staging may not have come to be. */
 static void forget_ids(quipu_backend *self)
 {
     recent_ids_free(&self->applied.ids);
-    recent_ids_begin(&self->applied.ids, (uint64_t)clock_now(self->host));
+    recent_ids_begin(&self->applied.ids, (uint64_t)host_now(self->host));
     self->applied.floor = INT64_MAX;
     memset(&self->applied.newest, 0, sizeof self->applied.newest);
 }
 
-/* Gives up the requests whose own time has passed; whether any is left. */
-static bool drop_late(request *batch)
-{
-    bool left = false;
-    for (request *r = batch; r; r = r->next) {
-        if (!r->late && (r->code = call_check(r->call, &r->error)) != QUIPU_OK)
-            r->late = true;
-        left = left || !r->late;
-    }
-    return left;
-}
-
 /* Waits for the store's lock as long as any request may: in slices, so that each is given up in its own time. */
-static int32_t begin_batch(quipu_backend *self, request *batch, git_transaction **out, quipu_error *error)
+static int32_t begin_batch(quipu_backend *self, write_request *batch, git_transaction **out, quipu_error *error)
 {
-    bool bounded = false;
-    for (request *r = batch; r; r = r->next)
-        bounded = bounded || (r->call && (r->call->deadline_ns || r->call->cancel));
+    bool bounded = write_batch_bounded(batch);
     for (;;) {
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
         quipu_call slice = { .struct_size = sizeof slice,
                              .deadline_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + LOCK_SLICE_NS };
         int32_t code = git_begin(self->store, bounded ? &slice : NULL, out, error);
-        if (code != QUIPU_E_TIMEOUT || !drop_late(batch))
+        if (code != QUIPU_E_TIMEOUT || !write_batch_drop_late(batch))
             return code;
     }
 }
 
 /* One try at the whole batch. Answers with `lost` where it has to be tried again. */
-static int32_t try_batch(quipu_backend *self, request *batch, bool *lost, quipu_error *error)
+static int32_t try_batch(quipu_backend *self, write_request *batch, bool *lost, quipu_error *error)
 {
     git_transaction *t;
     bool broken = false;
@@ -258,12 +238,12 @@ static int32_t try_batch(quipu_backend *self, request *batch, bool *lost, quipu_
     int32_t code = begin_batch(self, batch, &t, error);
     if (code != QUIPU_OK)
         return code;
-    for (request *r = batch; r; r = r->next) {
+    for (write_request *r = batch; r; r = r->next) {
         int64_t time = time_of_change_id(r->set->change_id);
         oldest = time < oldest ? time : oldest;
     }
     code = learn_ids(self, git_transaction_head(t), oldest, error);
-    for (request *r = batch; r && code == QUIPU_OK && !broken; r = r->next) {
+    for (write_request *r = batch; r && code == QUIPU_OK && !broken; r = r->next) {
         if (r->late)
             continue;
         r->code = r->after ? r->after->code : QUIPU_OK;
@@ -289,8 +269,9 @@ static int32_t try_batch(quipu_backend *self, request *batch, bool *lost, quipu_
     return code;
 }
 
-static void write_batch(quipu_backend *self, request *batch)
+void git_write_batch(void *context, write_request *batch)
 {
+    quipu_backend *self = context;
     quipu_error error = { .struct_size = sizeof error };
     bool lost = true;
     int32_t code = QUIPU_OK;
@@ -300,183 +281,22 @@ static void write_batch(quipu_backend *self, request *batch)
     if (code == QUIPU_OK && lost)
         code = fail(&error, QUIPU_E_BUSY, NULL, "another program moves the branch all the time; try again");
     if (code != QUIPU_OK)
-        fail_batch(batch, code, &error);
-}
-
-/* ---- the queue ---- */
-
-static void enqueue(write_queue *q, request *r)
-{
-    if (q->last)
-        q->last->next = r;
-    else
-        q->first = r;
-    q->last = r;
-    q->waiting++;
-    pthread_cond_signal(&q->arrived);
-}
-
-/* Takes a request out that nobody has begun with. */
-static void dequeue(write_queue *q, request *r)
-{
-    request **place = &q->first, *before = NULL;
-    while (*place != r) {
-        before = *place;
-        place = &(*place)->next;
-    }
-    *place = r->next;
-    if (q->last == r)
-        q->last = before;
-    q->waiting--;
-}
-
-static request *take_all(write_queue *q)
-{
-    request *batch = q->first, *last = batch;
-    for (int i = 1; i < BATCH_MAX && last->next; i++)
-        last = last->next;
-    q->first = last->next;
-    if (!q->first)
-        q->last = NULL;
-    last->next = NULL;
-    q->together = 0;
-    for (request *r = batch; r; r = r->next) {
-        r->taken = true;
-        q->together++;
-    }
-    q->waiting -= q->together;
-    return batch;
-}
-
-/* Waits for a signal, but no longer than `ns`; false where that time is over. */
-static bool wait_for(write_queue *q, pthread_cond_t *signal, long ns)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += ns;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    return pthread_cond_timedwait(signal, &q->lock, &until) == 0;
-}
-
-static void wait_a_little(write_queue *q, bool bounded)
-{
-    if (bounded)
-        wait_for(q, &q->done, WAIT_NS);
-    else
-        pthread_cond_wait(&q->done, &q->lock);
-}
-
-/* Threads that wrote together come back together: a moment's wait for those that are still on their way saves a round of syncs.
- * One thread alone never waits. */
-static void gather(write_queue *q)
-{
-    while (q->waiting < q->together && wait_for(q, &q->arrived, GATHER_NS))
-        continue;
-}
-
-/* Sees the request through: writes a batch that it is in, or waits until another thread has. */
-static void run_request(quipu_backend *self, request *r)
-{
-    write_queue *q = &self->queue;
-    bool bounded = r->call && (r->call->deadline_ns || r->call->cancel);
-    pthread_mutex_lock(&q->lock);
-    enqueue(q, r);
-    while (!r->done) {
-        if (q->busy) {
-            wait_a_little(q, bounded);
-            if (!r->taken && bounded && (r->code = call_check(r->call, &r->error)) != QUIPU_OK) {
-                dequeue(q, r);
-                break;
-            }
-            continue;
-        }
-        q->busy = true;
-        gather(q);
-        request *batch = take_all(q);
-        pthread_mutex_unlock(&q->lock);
-        write_batch(self, batch);
-        pthread_mutex_lock(&q->lock);
-        for (request *next; batch; batch = next) {
-            next = batch->next;
-            batch->done = true;
-        }
-        q->busy = false;
-        pthread_cond_broadcast(&q->done);
-    }
-    pthread_mutex_unlock(&q->lock);
-}
-
-void request_run_list(quipu_backend *self, request *list)
-{
-    write_queue *q = &self->queue;
-    request *waiting = NULL, **end = &waiting;
-    bool bounded = list->call && (list->call->deadline_ns || list->call->cancel);
-    pthread_mutex_lock(&q->lock);
-    while (q->busy) {
-        wait_a_little(q, bounded);
-        if (bounded && (list->code = call_check(list->call, &list->error)) != QUIPU_OK) {
-            pthread_mutex_unlock(&q->lock);
-            return; /* the rest of the list hangs on its first */
-        }
-    }
-    q->busy = true;
-    if (q->first)
-        waiting = take_all(q);
-    pthread_mutex_unlock(&q->lock);
-    while (*end)
-        end = &(*end)->next;
-    *end = list;
-    write_batch(self, waiting);
-    pthread_mutex_lock(&q->lock);
-    for (request *next; waiting != list; waiting = next) {
-        next = waiting->next;
-        waiting->done = true;
-    }
-    q->busy = false;
-    pthread_cond_broadcast(&q->done);
-    pthread_mutex_unlock(&q->lock);
-}
-
-int32_t request_check(quipu_backend *self, const quipu_change_set *set, const quipu_receipt *receipt,
-                      quipu_error *error)
-{
-    int32_t code = change_set_check(set, error);
-    if (code == QUIPU_OK)
-        code = receipt_check(receipt, error);
-    if (code == QUIPU_OK && (self->flags & QUIPU_OPEN_READ_ONLY))
-        code = fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only");
-    return code;
-}
-
-int32_t request_answer(const request *r, quipu_receipt *receipt, quipu_error *error)
-{
-    if (r->code == QUIPU_OK) {
-        char revision[OBJECT_ID_HEX + 1] = "";
-        if (!object_id_is_none(&r->revision))
-            object_id_print(&r->revision, revision);
-        receipt_fill(receipt, r->flags, r->changed, revision);
-    } else if (error && error->struct_size >= sizeof *error) {
-        uint32_t size = error->struct_size;
-        *error = r->error;
-        error->struct_size = size;
-    }
-    return r->code;
+        write_batch_fail(batch, code, &error);
 }
 
 int32_t git_apply(quipu_backend *self, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
                   quipu_error *error)
 {
-    request r = { .set = set, .call = call, .error = { .struct_size = sizeof r.error } };
+    write_request r = { .set = set, .call = call, .error = { .struct_size = sizeof r.error } };
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK)
-        code = request_check(self, set, receipt, error);
+        code = write_request_check(set, receipt, error);
+    if (code == QUIPU_OK)
+        code = check_writable(self, call, error);
     if (code != QUIPU_OK)
         return code;
-    run_request(self, &r);
-    if (r.code == QUIPU_OK && !object_id_is_none(&r.revision))
+    write_queue_run(&self->queue, &r);
+    if (r.code == QUIPU_OK && r.revision[0])
         view_follow_writer(self);
-    return request_answer(&r, receipt, error);
+    return write_request_answer(&r, receipt, error);
 }

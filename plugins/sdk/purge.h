@@ -1,0 +1,38 @@
+/*
+ * purge.h - taking expired records away, for backends with maintain/1 (plugin_api/quipu/ext/maintain.h).
+ */
+#ifndef SDK_PURGE_H
+#define SDK_PURGE_H
+
+#include <quipu/backend.h>
+#include <quipu/ext/maintain.h>
+
+/* One call of maintain. */
+typedef struct maintenance {
+    const quipu_backend_api *api; /* scan and apply are used */
+    quipu_backend *self;
+    const quipu_host *host;
+    const quipu_maintain *params;
+    quipu_maintain_fn visit;
+    void *context;
+    const quipu_call *call;
+    quipu_error *error;
+    int64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
+    quipu_maintained report;
+} maintenance;
+
+enum { MAINTAIN_ENOUGH = 1 }; /* time is up, or the visitor wants no more: no fault */
+
+/* Checks what maintain was given. flags: the store's QUIPU_OPEN_*. */
+int32_t maintain_check(const quipu_maintain *params, const quipu_maintained *report, uint32_t flags,
+                       quipu_error *error);
+/* Sets the deadline from the parameters. */
+void maintain_begin(maintenance *m);
+int32_t maintain_time(const maintenance *m); /* QUIPU_OK or MAINTAIN_ENOUGH */
+/* Tells the visitor how far it is: QUIPU_OK, MAINTAIN_ENOUGH, or the visitor's code. */
+int32_t maintain_tell(maintenance *m, const char *phase, uint64_t done, uint64_t total);
+/* Takes expired records away, up to 1,000 in a change set (operation "expire"), each with the version that was seen, so that one which
+ * somebody gave more time stays. Counts in report.purged. */
+int32_t maintain_purge(maintenance *m);
+
+#endif
