@@ -335,10 +335,19 @@ void check_maintain(const quipu_maintain_api *api, faults *f)
                     f);
 }
 
+/* The group "fence" was appended: a table that ends before it is whole. */
 void check_migrate(const quipu_migrate_api *api, faults *f)
 {
-    if (api)
-        check_table(QUIPU_EXT_MIGRATE, api, sizeof *api, migrate_rows, sizeof migrate_rows / sizeof *migrate_rows, f);
+    const size_t first = offsetof(quipu_migrate_api, position);
+    if (!api)
+        return;
+    check_table(QUIPU_EXT_MIGRATE, api, api->struct_size < sizeof *api ? first : sizeof *api, migrate_rows,
+                sizeof migrate_rows / sizeof *migrate_rows, f);
+    if (!QUIPU_HAS(api, fenced))
+        return;
+    int have = (api->position != NULL) + (api->fence != NULL) + (api->unfence != NULL) + (api->fenced != NULL);
+    if (have != 0 && have != 4)
+        faults_add(f, QUIPU_EXT_MIGRATE ": half a group: position, fence, unfence and fenced belong together");
 }
 
 void check_verify(const quipu_verify_api *api, faults *f)

@@ -35,7 +35,37 @@ int32_t slot_drain(slot_generation *g, int64_t deadline_ns, quipu_error *error)
         nanosleep(&rest, NULL);
         pause = pause < 1000000 ? pause * 2 : pause;
     }
+    g->spare = true;
     return QUIPU_OK;
+}
+
+int32_t slot_prepare(slot *s, slot_generation **out, quipu_error *error)
+{
+    void *memory = NULL;
+    slot_generation *g = s->all;
+    while (g && !g->spare)
+        g = g->older;
+    if (!g) {
+        if (posix_memalign(&memory, _Alignof(slot_generation), sizeof *g) != 0)
+            return fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
+        memset(memory, 0, sizeof *g);
+        g = memory;
+        g->older = s->all;
+        s->all = g;
+    }
+    g->api = NULL;
+    g->self = NULL;
+    g->tap = NULL;
+    g->spare = true; /* until it is exchanged */
+    *out = g;
+    return QUIPU_OK;
+}
+
+slot_generation *slot_exchange(slot *s, slot_generation *next)
+{
+    if (next)
+        next->spare = false;
+    return atomic_exchange(&s->current, next);
 }
 
 int32_t slot_publish(slot *s, const quipu_backend_api *api, quipu_backend *self, int64_t deadline_ns,
@@ -43,17 +73,13 @@ int32_t slot_publish(slot *s, const quipu_backend_api *api, quipu_backend *self,
 {
     slot_generation *next = NULL;
     if (api) {
-        void *memory = NULL;
-        if (posix_memalign(&memory, _Alignof(slot_generation), sizeof *next) != 0)
-            return fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
-        memset(memory, 0, sizeof *next);
-        next = memory;
+        int32_t code = slot_prepare(s, &next, error);
+        if (code != QUIPU_OK)
+            return code;
         next->api = api;
         next->self = self;
-        next->older = s->all;
-        s->all = next;
     }
-    slot_generation *before = atomic_exchange(&s->current, next);
+    slot_generation *before = slot_exchange(s, next);
     if (old)
         *old = before;
     return before ? slot_drain(before, deadline_ns, error) : QUIPU_OK;

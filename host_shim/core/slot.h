@@ -2,10 +2,12 @@
  * slot.h - the place in a host where the active backend sits. Entering costs two atomic steps, and never waits.
  *
  * Invariants:
- *   1. `current` leads to the generation that new calls enter; a generation never changes once it is published.
+ *   1. `current` leads to the generation that new calls enter; a generation does not change from its publication until it was
+ *      drained.
  *   2. A call counts itself in a stripe of the generation, then looks again: where `current` has moved on, it takes its count
  *      back. So, once `current` has moved on and all stripes were seen at zero, no call is inside and none can get in.
- *   3. A generation's memory lives until slot_end, because a late caller may still count itself in it for a moment.
+ *   3. A generation's memory lives until slot_end, because a late caller may still count itself in it for a moment. One that was
+ *      drained is used again for a later generation: who is late finds it current or not, and looks into it only where it is.
  */
 #ifndef CORE_SLOT_H
 #define CORE_SLOT_H
@@ -26,7 +28,9 @@ typedef struct slot_generation {
     slot_stripe stripes[SLOT_STRIPES];
     const quipu_backend_api *api;
     quipu_backend *self;
+    struct tap *tap; /* that calls pass through on their way to a backend (tap.h), or NULL */
     struct slot_generation *older;
+    bool spare; /* drained; for the control thread */
 } slot_generation;
 
 typedef struct slot {
@@ -76,7 +80,11 @@ static inline void slot_leave(atomic_uint_fast64_t *inside)
  * must not be closed: slot_drain waits again. */
 int32_t slot_publish(slot *s, const quipu_backend_api *api, quipu_backend *self, int64_t deadline_ns,
                      slot_generation **old, quipu_error *error);
-/* Waits until nobody is inside a generation that is no longer current. Errors: TIMEOUT. */
+/* The same in its parts. A generation to fill in, which nobody sees yet; one that is not exchanged stays the slot's. Errors: NO_MEMORY. */
+int32_t slot_prepare(slot *s, slot_generation **out, quipu_error *error);
+/* Puts it into the slot (NULL: shuts it), and answers with the one before. */
+slot_generation *slot_exchange(slot *s, slot_generation *next);
+/* Waits until nobody is inside a generation that is no longer current; slot_prepare may give it out again then. Errors: TIMEOUT. */
 int32_t slot_drain(slot_generation *g, int64_t deadline_ns, quipu_error *error);
 /* Frees all generations; nothing may enter any more. */
 void slot_end(slot *s);

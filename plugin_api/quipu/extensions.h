@@ -9,7 +9,7 @@
  *   as_of      in quipu_get, quipu_scan and quipu_search: history/1 gives it meaning
  *   change_id  in quipu_change_set: sync/1 and migrate/1 send again what may have arrived
  *   receipt    names the revision: watch/1 continues from one, branches/1 merges them, erase/1 replaces them
- *   MOVED      the answer of a store whose fence was set: migrate/1 carries the new place in the error's message
+ *   MOVED      the answer of a store whose fence was set: migrate/1 sets it, and the new place is in the error's message
  */
 #ifndef QUIPU_EXTENSIONS_H
 #define QUIPU_EXTENSIONS_H
@@ -17,7 +17,7 @@
 /* Has a header now. */
 #define QUIPU_EXT_HISTORY "quipu.history/1" /* ext/history.h: log, differences, revert, restore, reading as of */
 #define QUIPU_EXT_VERIFY "quipu.verify/1"   /* ext/verify.h: checks everything that is stored; repair is a flag there */
-#define QUIPU_EXT_MIGRATE "quipu.migrate/1" /* ext/migrate.h: fast bulk in; bulk out and the fence will follow */
+#define QUIPU_EXT_MIGRATE "quipu.migrate/1" /* ext/migrate.h: fast bulk in; the fence of a moved store */
 #define QUIPU_EXT_BRANCHES "quipu.branches/1" /* ext/branches.h: list, create, switch, merge */
 #define QUIPU_EXT_SYNC "quipu.sync/1"         /* ext/sync.h: push and pull with another store, merging by record */
 #define QUIPU_EXT_MAINTAIN "quipu.maintain/1" /* ext/maintain.h: compacts, purges what expired, within limits */

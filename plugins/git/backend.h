@@ -8,6 +8,7 @@
  *   message.c  commit messages and their trailers
  *   merge.c    another line of history, by record         inbox.c    what was pushed to inbox/NAME
  *   read.c     get, scan, search, stats                   history.c, migrate.c, verify.c, verify_records.c  the extensions
+ *   moved.c    the fence of a store that has moved away
  */
 #ifndef PLUGINS_GIT_BACKEND_H
 #define PLUGINS_GIT_BACKEND_H
@@ -67,6 +68,7 @@ struct quipu_backend {
     atomic_uint written;                    /* change sets since then */
     derived *catalogue;                     /* NULL: none */
     bool catalogue_bad;                     /* what was saved is damaged: under `views` */
+    atomic_bool past_fence;                 /* this instance may write although the store has moved (moved.c) */
     object_id inbox_refused[INBOX_REFUSED]; /* what could not be merged, the latest first: told once */
 };
 
@@ -104,6 +106,19 @@ void git_write_batch(void *context, write_request *batch);
 int32_t git_apply(quipu_backend *self, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
                   quipu_error *error);
 extern const quipu_migrate_api git_migrate;
+
+/* ---- moved.c: the group "fence" of migrate/1 ---- */
+
+/* Where the store has moved away: QUIPU_E_MOVED and the place. To be asked under the store's lock before anything is written. */
+int32_t moved_check(const quipu_backend *self, quipu_error *error);
+int32_t moved_position(quipu_backend *self, char out[QUIPU_POSITION_MAX + 1], const quipu_call *call,
+                       quipu_error *error);
+int32_t moved_fence(quipu_backend *self, const quipu_str *position, const quipu_str *place, const quipu_change_set *as,
+                    const quipu_call *call, quipu_error *error);
+int32_t moved_unfence(quipu_backend *self, const quipu_str *place, uint32_t scope, const quipu_call *call,
+                      quipu_error *error);
+int32_t moved_fenced(quipu_backend *self, quipu_sink_fn sink, void *context, const quipu_call *call,
+                     quipu_error *error);
 
 /* ---- format.c ---- */
 

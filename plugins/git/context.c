@@ -18,5 +18,5 @@ int32_t check_writable(const quipu_backend *self, const quipu_call *call, quipu_
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK && (self->flags & QUIPU_OPEN_READ_ONLY))
         code = fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only");
-    return code;
+    return code == QUIPU_OK ? moved_check(self, error) : code;
 }

@@ -224,7 +224,9 @@ static int32_t try_merge(const work *w, const merge_source *source, const quipu_
     if (code != QUIPU_OK)
         return code;
     object_id before = *git_transaction_head(t);
-    code = merge_in(w, t, source, as, call);
+    code = moved_check(w->self, w->error);
+    if (code == QUIPU_OK)
+        code = merge_in(w, t, source, as, call);
     if (code != QUIPU_OK) {
         git_abort(t);
         return code;

@@ -10,4 +10,11 @@ static int32_t git_migrate_write(quipu_backend *self, const quipu_array *sets, q
     return code == QUIPU_OK ? write_queue_bulk(&self->queue, sets, receipts, done, call, error) : code;
 }
 
-const quipu_migrate_api git_migrate = { .struct_size = sizeof(quipu_migrate_api), .write = git_migrate_write };
+const quipu_migrate_api git_migrate = {
+    .struct_size = sizeof(quipu_migrate_api),
+    .write = git_migrate_write,
+    .position = moved_position,
+    .fence = moved_fence,
+    .unfence = moved_unfence,
+    .fenced = moved_fenced,
+};

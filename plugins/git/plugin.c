@@ -107,6 +107,7 @@ static int32_t git_open(quipu_backend *self, const quipu_open_params *params, co
         self->flags = params->flags;
         recent_ids_begin(&self->applied.ids, (uint64_t)host_now(self->host) ^ (uint64_t)(uintptr_t)self);
         self->applied.floor = INT64_MAX;
+        atomic_store(&self->past_fence, false);
         git_store_options options = { .read_only = params->flags & QUIPU_OPEN_READ_ONLY,
                                       .no_create = params->flags & QUIPU_OPEN_NO_CREATE,
                                       .damaged = params->flags & QUIPU_OPEN_DAMAGED,

@@ -133,6 +133,13 @@ static int32_t plan_change(git_transaction *t, const quipu_change *change, uint6
     return code;
 }
 
+/* A bulk brings history from elsewhere: who asks later for the state of a time then finds what was there at that time. */
+static int64_t committed_at(quipu_backend *self, const write_request *r)
+{
+    int64_t now = host_now(self->host);
+    return r->bulk && r->set->time < now ? r->set->time : now;
+}
+
 /* Makes the commit. From here on a failure leaves the transaction half done: it must be given up. */
 static int32_t make_commit(quipu_backend *self, git_transaction *t, write_request *r, const step *steps,
                            quipu_error *error)
@@ -156,7 +163,7 @@ static int32_t make_commit(quipu_backend *self, git_transaction *t, write_reques
         message_print(set, told, r->changed, self->quote_subjects, &message);
         commit_words words = { .author = set->author,
                                .time = set->time,
-                               .committed = host_now(self->host),
+                               .committed = committed_at(self, r),
                                .message = str_make(message.bytes, message.len) };
         code = message.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a commit")
                               : git_transaction_commit(t, &words, &made, error);
@@ -242,7 +249,9 @@ static int32_t try_batch(quipu_backend *self, write_request *batch, bool *lost, 
         int64_t time = time_of_change_id(r->set->change_id);
         oldest = time < oldest ? time : oldest;
     }
-    code = learn_ids(self, git_transaction_head(t), oldest, error);
+    code = moved_check(self, error);
+    if (code == QUIPU_OK)
+        code = learn_ids(self, git_transaction_head(t), oldest, error);
     for (write_request *r = batch; r && code == QUIPU_OK && !broken; r = r->next) {
         if (r->late)
             continue;

@@ -23,6 +23,7 @@ typedef struct write_request {
     int32_t code;
     bool taken; /* by the writer */
     bool done;
+    bool bulk; /* of write_queue_bulk: stored as of the set's own time */
     bool late; /* its deadline passed, or it was cancelled, while the store's lock was waited for: `code` says which */
     uint32_t flags;    /* of the receipt */
     uint64_t changed;  /* likewise */

@@ -243,9 +243,11 @@ static uint64_t fill_piece(const quipu_array *sets, quipu_receipt *receipts, uin
         *code = write_request_check(set, receipt_at(receipts, from + n), error);
         if (*code != QUIPU_OK)
             break;
-        piece[n] = (write_request){
-            .set = set, .call = call, .after = n ? &piece[n - 1] : NULL, .error = { .struct_size = sizeof piece->error }
-        };
+        piece[n] = (write_request){ .set = set,
+                                    .call = call,
+                                    .after = n ? &piece[n - 1] : NULL,
+                                    .bulk = true,
+                                    .error = { .struct_size = sizeof piece->error } };
         if (n)
             piece[n - 1].next = &piece[n];
         bytes += bytes_of(set);
