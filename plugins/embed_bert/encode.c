@@ -9,8 +9,9 @@
 
 #include <base/buffer.h>
 #include <base/fail.h>
-#include <math.h>
 #include <pthread.h>
+#include <sdk/embedder.h>
+#include <sdk/vectors.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -69,16 +70,6 @@ static void plan_runs(window *w, uint32_t count)
 
 /* ---- runs ---- */
 
-static void normalise(float *vector, uint32_t len)
-{
-    double squares = 0;
-    for (uint32_t i = 0; i < len; i++)
-        squares += (double)vector[i] * vector[i];
-    float scale = squares > 0 ? (float)(1 / sqrt(squares)) : 0;
-    for (uint32_t i = 0; i < len; i++)
-        vector[i] *= scale;
-}
-
 static void pool(const bert *b, const float *states, uint32_t length, float *vector)
 {
     uint32_t rows = b->first_token ? 1 : length;
@@ -86,7 +77,7 @@ static void pool(const bert *b, const float *states, uint32_t length, float *vec
     for (uint32_t row = 1; row < rows; row++)
         for (uint32_t i = 0; i < b->hidden; i++)
             vector[i] += states[(size_t)row * b->hidden + i];
-    normalise(vector, b->hidden);
+    vectors_normalise(vector, b->hidden, vector);
 }
 
 static void do_run(window *w, bert_room *room, uint32_t run)
@@ -185,21 +176,15 @@ int32_t bert_embed(const bert *b, const quipu_array *texts, uint32_t purpose, ui
 {
     window w = { .b = b, .call = call, .error = { .struct_size = sizeof w.error } };
     uint32_t most = texts->count < WINDOW_TEXTS ? (uint32_t)texts->count : WINDOW_TEXTS;
-    bool stop = false;
-    if (texts->count == 0)
-        return QUIPU_OK;
+    bool more = true;
     int32_t code = window_begin(&w, most, error);
-    for (uint64_t first = 0; code == QUIPU_OK && !stop && first < texts->count; first += most) {
+    for (uint64_t first = 0; code == QUIPU_OK && more && first < texts->count; first += most) {
         uint32_t count = texts->count - first < most ? (uint32_t)(texts->count - first) : most;
         tokenise(&w, texts, first, count, purpose);
         plan_runs(&w, count);
         code = run_all(&w, threads, error);
-        for (uint32_t i = 0; code == QUIPU_OK && !stop && i < count; i++) {
-            int32_t answer = visit(context, first + i, w.vectors + (size_t)i * b->hidden, b->hidden);
-            stop = answer > 0;
-            if (answer < 0)
-                code = fail(error, answer, NULL, "the visitor ended the call: %s", error_text(answer));
-        }
+        for (uint32_t i = 0; code == QUIPU_OK && more && i < count; i++)
+            more = embedder_give(visit, context, first + i, w.vectors + (size_t)i * b->hidden, b->hidden, &code, error);
     }
     window_end(&w);
     return code;

@@ -4,6 +4,7 @@
 #include <base/buffer.h>
 #include <base/fail.h>
 #include <sdk/json.h>
+#include <stdlib.h>
 
 int32_t settings_read(quipu_str config, setting_fn take, void *context, quipu_error *error)
 {
@@ -19,12 +20,27 @@ int32_t settings_read(quipu_str config, setting_fn take, void *context, quipu_er
     return code;
 }
 
+int32_t setting_unknown(const cJSON *item, const char *what, const char *known, quipu_error *error)
+{
+    return fail(error, QUIPU_E_INVALID, item->string, "%s has no setting \"%s\"; it has %s", what, item->string, known);
+}
+
 int32_t setting_bool(const cJSON *item, bool *out, quipu_error *error)
 {
     if (!cJSON_IsBool(item))
         return fail(error, QUIPU_E_INVALID, item->string, "the setting \"%s\" must be true or false", item->string);
     *out = cJSON_IsTrue(item);
     return QUIPU_OK;
+}
+
+int32_t setting_text(const cJSON *item, char **out, quipu_error *error)
+{
+    const char *value = cJSON_GetStringValue(item);
+    if (!value)
+        return fail(error, QUIPU_E_INVALID, item->string, "the setting \"%s\" must be a string", item->string);
+    free(*out);
+    *out = str_dup(str_of(value));
+    return *out ? QUIPU_OK : fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for settings");
 }
 
 int32_t setting_integer(const cJSON *item, int64_t least, int64_t most, const char *of_what, int64_t *out,
