@@ -4,6 +4,7 @@
 #include <sdk/record.h>
 
 #include <sdk/json.h>
+#include "record_canonical.h"
 #include "record_fields.h"
 #include "record_normalise.h"
 
@@ -71,14 +72,29 @@ static record *own(const quipu_record *view)
     return r;
 }
 
+static uint64_t most_bytes(const record_defaults *defaults)
+{
+    return defaults && defaults->max_bytes ? defaults->max_bytes : QUIPU_RECORD_MAX;
+}
+
+/* The record of a view whose strings are elsewhere, and of its canonical form. NULL without memory. */
+static record *make(const quipu_record *view, quipu_str json)
+{
+    char version[QUIPU_VERSION_LEN];
+    quipu_record whole = *view;
+    record_version(json, version);
+    whole.json = json;
+    whole.version = str_make(version, sizeof version);
+    return own(&whole);
+}
+
 /* From a tree whose texts are known to be good. */
 static int32_t build(cJSON *tree, const record_defaults *defaults, record **out, quipu_error *error)
 {
     quipu_record view;
     quipu_str *tags = NULL;
     buffer json = { 0 };
-    char version[QUIPU_VERSION_LEN];
-    uint64_t max = defaults && defaults->max_bytes ? defaults->max_bytes : QUIPU_RECORD_MAX;
+    uint64_t max = most_bytes(defaults);
     int32_t code = record_normalise(tree, defaults, &view, &tags, error);
     if (code != QUIPU_OK)
         goto end;
@@ -91,10 +107,7 @@ static int32_t build(cJSON *tree, const record_defaults *defaults, record **out,
                     (unsigned long long)max);
         goto end;
     }
-    view.json = str_make(json.bytes, json.len);
-    record_version(view.json, version);
-    view.version = str_make(version, sizeof version);
-    *out = own(&view);
+    *out = make(&view, str_make(json.bytes, json.len));
     code = fail_unless_memory(*out != NULL, error);
 end:
     if (code != QUIPU_OK && view.id.ptr)
@@ -111,10 +124,33 @@ int32_t record_from_tree(cJSON *tree, const record_defaults *defaults, record **
     return code == QUIPU_OK ? build(tree, defaults, out, error) : code;
 }
 
+static bool fills_nothing(const record_defaults *d)
+{
+    return !d || (!d->id.ptr && !d->user.ptr && !d->agent.ptr && !d->session.ptr && !d->app.ptr &&
+                  d->created_at == QUIPU_TIME_NONE && d->updated_at == QUIPU_TIME_NONE);
+}
+
+/* NULL where it is not in the canonical form, or where the parser has to say what is wrong. */
+static record *decode_canonical(quipu_str json, const record_defaults *defaults)
+{
+    quipu_record view;
+    quipu_str *tags = NULL;
+    buffer texts = { 0 };
+    record *r = NULL;
+    if (fills_nothing(defaults) && json.len <= most_bytes(defaults) &&
+        record_read_canonical(json, &view, &tags, &texts))
+        r = make(&view, json);
+    buffer_free(&texts);
+    free(tags);
+    return r;
+}
+
 int32_t record_decode(quipu_str json, const record_defaults *defaults, record **out, quipu_error *error)
 {
     cJSON *tree = NULL;
-    *out = NULL;
+    *out = decode_canonical(json, defaults);
+    if (*out)
+        return QUIPU_OK;
     int32_t code = json_parse(json, &tree, error);
     if (code == QUIPU_OK)
         code = build(tree, defaults, out, error);

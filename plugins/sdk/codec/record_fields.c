@@ -46,9 +46,8 @@ const record_field *record_field_find(const char *name, size_t len)
     return find(typed, sizeof typed / sizeof typed[0], name, len);
 }
 
-const record_field *record_member_find(const char *name)
+const record_field *record_member_find(const char *name, size_t len)
 {
-    size_t len = strlen(name);
     const record_field *f = find(members, sizeof members / sizeof members[0], name, len);
     if (f || memchr(name, '.', len))
         return f; /* a member "scope.user" is not the member user of scope */

@@ -59,7 +59,7 @@ typedef struct record_field {
 /* The field of this name (dotted, as above), or NULL. Only fields that the view shows. */
 const record_field *record_field_find(const char *name, size_t len);
 /* The field of this top-level member: typed ones, and scope, entity, links, value, metadata, provenance, format. */
-const record_field *record_member_find(const char *name);
+const record_field *record_member_find(const char *name, size_t len);
 
 static inline quipu_str *record_str_at(quipu_record *r, size_t offset)
 {

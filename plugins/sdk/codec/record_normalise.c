@@ -220,7 +220,7 @@ static int32_t take_format(work *w, cJSON *node)
 
 static int32_t take_member(work *w, cJSON *node)
 {
-    const record_field *f = record_member_find(node->string);
+    const record_field *f = record_member_find(node->string, strlen(node->string));
     if (!f)
         return QUIPU_OK;
     if (cJSON_IsNull(node)) {
@@ -315,12 +315,8 @@ static int32_t fill_in(work *w, const record_defaults *d)
     return code;
 }
 
-int32_t record_normalise(cJSON *tree, const record_defaults *defaults, quipu_record *view, quipu_str **tags,
-                         quipu_error *error)
+void record_view_clear(quipu_record *view)
 {
-    work w = { tree, view, tags, error };
-    int32_t code = QUIPU_OK;
-    cJSON *next;
     *view = (quipu_record){ .struct_size = sizeof *view,
                             .seq = QUIPU_INT_NONE,
                             .created_at = QUIPU_TIME_NONE,
@@ -329,6 +325,15 @@ int32_t record_normalise(cJSON *tree, const record_defaults *defaults, quipu_rec
                             .valid_to = QUIPU_TIME_NONE,
                             .expires_at = QUIPU_TIME_NONE,
                             .importance = -1 };
+}
+
+int32_t record_normalise(cJSON *tree, const record_defaults *defaults, quipu_record *view, quipu_str **tags,
+                         quipu_error *error)
+{
+    work w = { tree, view, tags, error };
+    int32_t code = QUIPU_OK;
+    cJSON *next;
+    record_view_clear(view);
     if (!cJSON_IsObject(tree))
         return fail(error, QUIPU_E_INVALID, NULL, "a record must be a JSON object");
     for (cJSON *member = tree->child; member && code == QUIPU_OK; member = next) {

@@ -11,6 +11,9 @@
 int32_t record_normalise(cJSON *tree, const record_defaults *defaults, quipu_record *view, quipu_str **tags,
                          quipu_error *error);
 
+/* A view of a record that has no field yet. */
+void record_view_clear(quipu_record *view);
+
 /* QUIPU_OK, or QUIPU_E_NO_MEMORY with the error filled where `there` is false. */
 int32_t fail_unless_memory(bool there, quipu_error *error);
 
