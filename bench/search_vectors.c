@@ -163,7 +163,8 @@ static double measure_partitions(const bench_vectors *v, const vector_view *view
 static vector_index *fill(const bench_vectors *v, const char *folder, const char *subject)
 {
     vector_index *ix = NULL;
-    check("open", vector_index_open(folder, "vectors", (quipu_str){ "bench", 5 }, v->dimension, &ix, NULL, NULL));
+    check("open",
+          vector_index_open(folder, "vectors", false, (quipu_str){ "bench", 5 }, v->dimension, &ix, NULL, NULL));
     double begin = bench_processor();
     for (uint32_t i = 0; i < v->count; i++) {
         uint8_t key[VECTOR_KEY];
@@ -194,7 +195,8 @@ void bench_search_vectors(const bench_vectors *v, const char *folder)
     vector_view_free(view);
     vector_index_free(ix);
     double begin = bench_processor();
-    check("open", vector_index_open(folder, "vectors", (quipu_str){ "bench", 5 }, v->dimension, &ix, NULL, NULL));
+    check("open",
+          vector_index_open(folder, "vectors", false, (quipu_str){ "bench", 5 }, v->dimension, &ix, NULL, NULL));
     bench_value("opening again", 1e3 * (bench_processor() - begin), "ms", -1);
     vector_index_free(ix);
 }

@@ -24,6 +24,9 @@ int32_t view_new(quipu_backend *self, record_index *beside, view **out, quipu_er
     pthread_mutex_init(&v->lock, NULL);
     int32_t code = beside ? record_index_create_beside(beside, &v->index, error)
                           : record_index_create(self->host, &v->index, error);
+    if (code == QUIPU_OK && !beside)
+        code = record_index_vectors_in(v->index, git_store_private(self->store), self->flags & QUIPU_OPEN_READ_ONLY,
+                                       error);
     if (code == QUIPU_OK)
         record_index_set_language(v->index, self->language);
     if (code != QUIPU_OK) {

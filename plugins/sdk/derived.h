@@ -49,9 +49,7 @@ int32_t derived_begin(derived *d, derived_writer **out, quipu_error *error);
 /* The snapshot that the change started from; writer's. */
 const derived_snapshot *derived_base(const derived_writer *w);
 void derived_drop_all(derived_writer *w); /* the new state begins empty */
-/* The base's segment i is not in the new state. A second time is nothing to do. */
-void derived_drop(derived_writer *w, uint64_t i);
-/* The same by name, of any segment; a name that is not there is nothing to do. */
+/* The segment of this name is not in the new state; a name that is not there is nothing to do. */
 void derived_drop_segment(derived_writer *w, const char *name);
 bool derived_has_segment(const derived_writer *w, const char *name);
 int32_t derived_add_segment(derived_writer *w, const void *bytes, size_t len, quipu_error *error);

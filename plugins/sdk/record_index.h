@@ -15,7 +15,7 @@
 #include <quipu/backend.h>
 
 /* What record_index_save writes; a folder of another format counts as absent. */
-#define RECORD_INDEX_FORMAT 4u
+#define RECORD_INDEX_FORMAT 5u
 
 typedef struct record_index record_index;
 
@@ -29,6 +29,9 @@ void record_index_free(record_index *ix);
 /* The language of what is written in Latin letters (English): before the first record; forks have it from the index that they are of. What
  * was saved in another language must not be loaded. */
 void record_index_set_language(record_index *ix, text_language language);
+/* Vectors are kept in folders below `path`, one for each model, and shared with other processes; else they are in RAM and gone with the
+ * index. Before the first search by vector; forks have it from the index that they are of. With `read_only` nothing is written there. */
+int32_t record_index_vectors_in(record_index *ix, const char *path, bool read_only, quipu_error *error);
 /* Versions that were replaced or removed stay findable (record_index_revive) until they are most of a segment. */
 void record_index_keep_history(record_index *ix);
 
@@ -59,6 +62,21 @@ int32_t record_index_scan(record_index *ix, const quipu_scan *q, quipu_hit_fn vi
                           const quipu_call *call, quipu_error *error);
 int32_t record_index_search(record_index *ix, const quipu_search *q, quipu_hit_fn visit, void *context,
                             const quipu_call *call, quipu_error *error);
+
+/* ---- vectors: a search embeds what has none yet; these do it apart ---- */
+
+typedef struct record_index_vectors {
+    quipu_model model; /* of the host's embedder, whose texts it is */
+    uint64_t passages; /* records with a text */
+    uint64_t missing;  /* of these, whose vector by this model is still to be made */
+    uint64_t vectors;  /* of this model, those of earlier texts among them */
+} record_index_vectors;
+
+/* UNSUPPORTED where the host has no embedder. */
+int32_t record_index_vector_state(record_index *ix, record_index_vectors *out, const quipu_call *call,
+                                  quipu_error *error);
+/* Embeds what is missing. Vectors that came before a failure are kept. Errors: UNSUPPORTED, the embedder's. */
+int32_t record_index_embed(record_index *ix, const quipu_call *call, quipu_error *error);
 
 /* ---- as files: derived state of the owner ---- */
 

@@ -31,10 +31,11 @@
 typedef struct vector_index vector_index;
 typedef struct vector_view vector_view;
 
-/* In RAM alone where `path` is NULL; else in the folder `path`/`name`, made where it is missing. What is there of another model
+/* In RAM alone where `path` is NULL; else in the folder `path`/`name`, made where it is missing. With `read_only` nothing is made or
+ * changed there: NOT_FOUND where there is no folder, and what is added stays in RAM. What is there of another model
  * or dimension, or damaged, counts as absent and is replaced by the next settling; *rebuilt (may be NULL): so it was. */
-int32_t vector_index_open(const char *path, const char *name, quipu_str model, uint32_t dimension, vector_index **out,
-                          bool *rebuilt, quipu_error *error);
+int32_t vector_index_open(const char *path, const char *name, bool read_only, quipu_str model, uint32_t dimension,
+                          vector_index **out, bool *rebuilt, quipu_error *error);
 /* Views may outlive it. What was not settled is gone. */
 void vector_index_free(vector_index *ix);
 bool vector_index_is_of(const vector_index *ix, quipu_str model, uint32_t dimension); /* [any] */
@@ -51,7 +52,7 @@ uint64_t vector_index_unsettled(vector_index *ix); /* [any] rows and removals th
 /* [any] Takes up what other processes settled. */
 int32_t vector_index_refresh(vector_index *ix, quipu_error *error);
 /* [any] Seals the tail, divides, merges and writes. Takes as long as it takes (a million rows of 384 floats: half a minute), on the calling
- * thread; nobody else waits for it. Nothing to do where another thread or process is at it: what is unsettled stays so. */
+ * thread; nobody else waits for it. Nothing to do where another thread or process is at it, or the folder is read only: what is unsettled stays so. */
 int32_t vector_index_settle(vector_index *ix, const quipu_call *call, quipu_error *error);
 
 typedef struct vector_index_stats {
@@ -69,10 +70,16 @@ void vector_index_describe(vector_index *ix, vector_index_stats *out); /* [any] 
 
 int32_t vector_index_view(vector_index *ix, vector_view **out, quipu_error *error); /* [any] */
 void vector_view_free(vector_view *v);
+uint32_t vector_view_dimension(const vector_view *v);
 /* Numbers of rows are below this; not all are in use. */
 uint32_t vector_view_rows(const vector_view *v);
 /* The row of a key, or VECTORS_NONE. */
 uint32_t vector_view_find(const vector_view *v, const uint8_t key[VECTOR_KEY]);
+/* A row's place says where it lies in any view for as long as its run is there, and is never that of another row in this process;
+ * never 0. Until the run is merged the row of a place is had without looking for its key. */
+uint64_t vector_view_place(const vector_view *v, uint32_t row);
+/* VECTORS_NONE where the run is gone or not in this view, or the row is removed: then its key tells. */
+uint32_t vector_view_at_place(const vector_view *v, uint64_t place);
 /* The floats of a row that find or search gave; the view's. */
 const float *vector_view_row(const vector_view *v, uint32_t row);
 const uint8_t *vector_view_key(const vector_view *v, uint32_t row);

@@ -166,8 +166,8 @@ static void single_segments_are_left_out(void **state)
     expect_state(p->d, "c3: one two three", false);
     assert_int_equal(derived_begin(p->d, &w, NULL), QUIPU_OK);
     assert_int_equal(derived_add_segment(w, "new", 3, NULL), QUIPU_OK);
-    derived_drop(w, 1);
-    derived_drop(w, 1);
+    derived_drop_segment(w, derived_segment_name(derived_base(w), 1));
+    derived_drop_segment(w, derived_segment_name(derived_base(w), 1));
     assert_int_equal(derived_commit(w, str_of("c4"), NULL), QUIPU_OK);
     expect_state(p->d, "c4: one three new", false);
     assert_int_equal(files(p, "segment-", NULL, 0), 3);

@@ -288,6 +288,63 @@ static void a_list_that_comes_upon_damage_goes_on_behind_what_it_showed(void **s
     memories_close(q);
 }
 
+/* ---- vectors ---- */
+
+static quipu *open_with_vectors(void)
+{
+    char plugins[512];
+    quipu *q = NULL;
+    const char *build = getenv("BUILD");
+    snprintf(plugins, sizeof plugins, "%s/plugins", build ? build : "build");
+    quipu_options o = {
+        .struct_size = sizeof o, .store = str_of(store), .embedder = str_of("hash"), .plugin_path = str_of(plugins)
+    };
+    assert_int_equal(quipu_open(&o, &q, NULL), QUIPU_OK);
+    return q;
+}
+
+static int32_t note_score(void *context, const quipu_hit *hit)
+{
+    double *score = context;
+    *score = hit->score;
+    return 1;
+}
+
+/* The cosine of the nearest record. */
+static double nearest(quipu *q, const char *words, const char *as_of)
+{
+    double score = 0;
+    quipu_search query = {
+        .struct_size = sizeof query, .text = str_of(words), .as_of = str_of(as_of), .k = 1, .mode = QUIPU_SEARCH_VECTOR
+    };
+    assert_int_equal(quipu_search_records(q, &query, note_score, &score, NULL, NULL), QUIPU_OK);
+    return score;
+}
+
+/* A search of any commit, in any process, adds no vector: the files, which are never changed, are the same ones. */
+static void vectors_are_made_once_for_all_commits(void **state)
+{
+    char first[64];
+    (void)state;
+    quipu *q = open_with_vectors();
+    snprintf(first, sizeof first, "%s", memories_put(q, "a", "the old bridge"));
+    assert_true(nearest(q, "bridge", NULL) > 0.5);
+    memories_put(q, "a", "the new fence");
+    assert_true(nearest(q, "fence", NULL) > 0.5);
+    memories_close(q);
+    shell("ls store/quipu/vectors-*/segment-* >before && test $(wc -l <before) -gt 0");
+    q = open_with_vectors();
+    assert_true(nearest(q, "bridge", first) > 0.5);
+    assert_true(nearest(q, "fence", NULL) > 0.5);
+    memories_close(q);
+    shell("rm -rf store/quipu/catalogue"); /* they need nothing of it */
+    q = open_with_vectors();
+    assert_true(nearest(q, "fence", NULL) > 0.5);
+    assert_true(nearest(q, "bridge", first) > 0.5);
+    memories_close(q);
+    shell("ls store/quipu/vectors-*/segment-* | cmp - before");
+}
+
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -300,6 +357,7 @@ int main(void)
         FRESH(processes_that_read_write_and_save_see_each_other),
         FRESH(a_damaged_record_in_the_catalogue_is_read_anew),
         FRESH(a_list_that_comes_upon_damage_goes_on_behind_what_it_showed),
+        FRESH(vectors_are_made_once_for_all_commits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

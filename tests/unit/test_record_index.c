@@ -16,84 +16,16 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <tests/support/letters.h>
 
-/* ---- a host with an embedder that counts ---- */
-
-enum { DIMENSION = 8 };
-
-static atomic_int passages_embedded;
-static int32_t embed_answer; /* what the embedder returns */
-static bool embed_nan, embed_too_few, embed_no_passages;
-static const char *model_id = "letters:8";
-static int64_t clock_now = 1000000;
-
-static int32_t fake_model(const quipu_host *host, quipu_model *out, quipu_error *error)
-{
-    (void)host;
-    (void)error;
-    out->dimension = DIMENSION;
-    out->id = str_of(model_id);
-    out->batch = 3;
-    return QUIPU_OK;
-}
-
-/* Counts the letters a to h. Visits the last text first, because any order is allowed. */
-static int32_t fake_embed(const quipu_host *host, const quipu_array *texts, uint32_t purpose, quipu_vector_fn visit,
-                          void *context, const quipu_call *call, quipu_error *error)
-{
-    (void)host;
-    (void)call;
-    (void)error;
-    if (embed_answer != QUIPU_OK)
-        return embed_answer;
-    if (embed_no_passages && purpose == QUIPU_EMBED_PASSAGE)
-        return QUIPU_E_NETWORK;
-    for (uint64_t i = texts->count; i-- > embed_too_few;) {
-        quipu_str text = *QUIPU_AT(quipu_str, texts, i);
-        float vector[DIMENSION] = { 0 };
-        for (uint64_t j = 0; j < text.len; j++)
-            if (text.ptr[j] >= 'a' && text.ptr[j] < 'a' + DIMENSION)
-                vector[text.ptr[j] - 'a'] += 1;
-        if (embed_nan)
-            vector[0] = NAN;
-        if (purpose == QUIPU_EMBED_PASSAGE)
-            passages_embedded++;
-        int32_t rc = visit(context, i, vector, DIMENSION);
-        if (rc != 0)
-            return rc;
-    }
-    return QUIPU_OK;
-}
-
-static int64_t fake_now(const quipu_host *host)
-{
-    (void)host;
-    return clock_now;
-}
-
-static const void *fake_service(const quipu_host *host, const quipu_str *id)
-{
-    static const quipu_embed_service embedder = { sizeof embedder, 0, fake_model, fake_embed };
-    static const quipu_clock_service clock = { sizeof clock, 0, fake_now, fake_now };
-    if (QUIPU_IS(id, QUIPU_SERVICE_CLOCK))
-        return &clock;
-    return host->data && QUIPU_IS(id, QUIPU_SERVICE_EMBED) ? &embedder : NULL;
-}
-
-static char yes;
-static const quipu_host host_plain = { .struct_size = sizeof host_plain,
-                                       .abi = QUIPU_ABI_VERSION,
-                                       .get_service = fake_service };
-static const quipu_host host_embed = {
-    .struct_size = sizeof host_embed, .abi = QUIPU_ABI_VERSION, .data = &yes, .get_service = fake_service
-};
+enum { DIMENSION = LETTERS_DIMENSION };
 
 /* ---- helpers ---- */
 
 static int set_up(void **state)
 {
     record_index *ix = NULL;
-    assert_int_equal(record_index_create(&host_plain, &ix, NULL), QUIPU_OK);
+    assert_int_equal(record_index_create(&plain_host, &ix, NULL), QUIPU_OK);
     *state = ix;
     return 0;
 }
@@ -101,11 +33,8 @@ static int set_up(void **state)
 static int set_up_embed(void **state)
 {
     record_index *ix = NULL;
-    passages_embedded = 0;
-    embed_answer = QUIPU_OK;
-    embed_nan = embed_too_few = embed_no_passages = false;
-    model_id = "letters:8";
-    assert_int_equal(record_index_create(&host_embed, &ix, NULL), QUIPU_OK);
+    letters_reset();
+    assert_int_equal(record_index_create(&letters_host, &ix, NULL), QUIPU_OK);
     *state = ix;
     return 0;
 }
@@ -518,19 +447,19 @@ static void texts_are_embedded_once(void **state)
     }
     put_json(ix, "{\"id\":\"none\",\"kind\":\"relation\",\"head\":\"x\",\"relation\":\"y\",\"tail\":\"z\"}");
     expect_found(ix, "bb", QUIPU_SEARCH_VECTOR, "r01 r06 r11 r16 r00 r02 r03 r04 r05 r07");
-    assert_int_equal(passages_embedded, 5);
+    assert_int_equal(the_letters.passages, 5);
     put(ix, "r01", "aa");
     put(ix, "r01", "bb"); /* and back */
     record_index_remove(ix, str_of("r06"));
     put(ix, "zz", "bb");
     expect_found(ix, "bb", QUIPU_SEARCH_VECTOR, "r01 r11 r16 zz r00 r02 r03 r04 r05 r07");
-    assert_int_equal(passages_embedded, 5);
+    assert_int_equal(the_letters.passages, 5);
     put(ix, "r11", "gg");
     expect_found(ix, "gg", QUIPU_SEARCH_VECTOR, "r11 r00 r01 r02 r03 r04 r05 r07 r08 r09");
-    assert_int_equal(passages_embedded, 6);
-    model_id = "letters:8b"; /* another model: nothing of the old one is used */
+    assert_int_equal(the_letters.passages, 6);
+    the_letters.model_id = "letters:8b"; /* another model: nothing of the old one is used */
     expect_found(ix, "gg", QUIPU_SEARCH_VECTOR, "r11 r00 r01 r02 r03 r04 r05 r07 r08 r09");
-    assert_int_equal(passages_embedded, 12);
+    assert_int_equal(the_letters.passages, 12);
 }
 
 static void hybrid_weighs_both_and_auto_is_hybrid(void **state)
@@ -597,22 +526,22 @@ static void failing_embedder_is_survived(void **state)
     answer a = { .count = 0 };
     put(ix, "a", "fox");
     put(ix, "b", "bed");
-    embed_answer = QUIPU_E_NETWORK;
+    the_letters.answer = QUIPU_E_NETWORK;
     expect_found(ix, "fox", QUIPU_SEARCH_AUTO, "a"); /* by words only */
     assert_int_equal(ask(ix, "fox", QUIPU_SEARCH_HYBRID, 1, NULL, &a, &error), QUIPU_E_NETWORK);
-    embed_answer = QUIPU_E_CANCELLED;
+    the_letters.answer = QUIPU_E_CANCELLED;
     assert_int_equal(ask(ix, "fox", QUIPU_SEARCH_AUTO, 1, NULL, &a, &error), QUIPU_E_CANCELLED);
-    embed_answer = QUIPU_OK;
-    embed_nan = true;
+    the_letters.answer = QUIPU_OK;
+    the_letters.nan = true;
     assert_int_equal(ask(ix, "fox", QUIPU_SEARCH_VECTOR, 1, NULL, &a, &error), QUIPU_E_PLUGIN);
     assert_int_equal(error.code, QUIPU_E_PLUGIN);
-    embed_nan = false;
-    embed_too_few = true;
+    the_letters.nan = false;
+    the_letters.too_few = true;
     assert_int_equal(ask(ix, "fox", QUIPU_SEARCH_VECTOR, 1, NULL, &a, &error), QUIPU_E_PLUGIN);
-    embed_too_few = false;
-    embed_no_passages = true;
+    the_letters.too_few = false;
+    the_letters.no_passages = true;
     assert_int_equal(ask(ix, "fox", QUIPU_SEARCH_VECTOR, 1, NULL, &a, &error), QUIPU_E_NETWORK);
-    embed_no_passages = false; /* what failed is tried again */
+    the_letters.no_passages = false; /* what failed is tried again */
     expect_found(ix, "bed", QUIPU_SEARCH_VECTOR, "b a");
 }
 

@@ -76,7 +76,8 @@ static const float *question(uint32_t i)
 static vector_index *open_in(const char *path)
 {
     vector_index *ix = NULL;
-    assert_int_equal(vector_index_open(path, "vectors", str_of("model:1"), DIMENSION, &ix, NULL, NULL), QUIPU_OK);
+    assert_int_equal(vector_index_open(path, "vectors", false, str_of("model:1"), DIMENSION, &ix, NULL, NULL),
+                     QUIPU_OK);
     return ix;
 }
 
@@ -305,7 +306,8 @@ static void rows_survive_a_restart(void **state)
     assert_true(stats.runs <= 5);
     add_rows(ix, 10000, 10001); /* not settled: lost */
     vector_index_free(ix);
-    assert_int_equal(vector_index_open(folder, "vectors", str_of("model:1"), DIMENSION, &ix, &rebuilt, NULL), QUIPU_OK);
+    assert_int_equal(vector_index_open(folder, "vectors", false, str_of("model:1"), DIMENSION, &ix, &rebuilt, NULL),
+                     QUIPU_OK);
     assert_false(rebuilt);
     assert_int_equal(count_rows(ix), 10000);
     assert_false(vector_index_has(ix, key_of(10000)));
@@ -325,7 +327,8 @@ static void another_model_begins_anew(void **state)
     add_rows(ix, 0, 100);
     settle(ix);
     vector_index_free(ix);
-    assert_int_equal(vector_index_open(folder, "vectors", str_of("model:2"), DIMENSION, &ix, &rebuilt, NULL), QUIPU_OK);
+    assert_int_equal(vector_index_open(folder, "vectors", false, str_of("model:2"), DIMENSION, &ix, &rebuilt, NULL),
+                     QUIPU_OK);
     assert_true(rebuilt);
     assert_true(vector_index_is_of(ix, str_of("model:2"), DIMENSION));
     assert_false(vector_index_is_of(ix, str_of("model:1"), DIMENSION));
@@ -372,7 +375,7 @@ static void damage_is_noticed_and_mended(void **state)
         fseek(f, -1, SEEK_CUR);
         fputc(byte ^ 0x10, f);
         fclose(f);
-        assert_int_equal(vector_index_open(folder, "vectors", str_of("model:1"), DIMENSION, &ix, &rebuilt, NULL),
+        assert_int_equal(vector_index_open(folder, "vectors", false, str_of("model:1"), DIMENSION, &ix, &rebuilt, NULL),
                          QUIPU_OK);
         assert_true(rebuilt);
         assert_int_equal(count_rows(ix), 0);
@@ -399,7 +402,7 @@ static void processes_share_what_is_settled(void **state)
     assert_true(child >= 0);
     if (child == 0) {
         vector_index *own = NULL;
-        int32_t rc = vector_index_open(folder, "vectors", str_of("model:1"), DIMENSION, &own, NULL, NULL);
+        int32_t rc = vector_index_open(folder, "vectors", false, str_of("model:1"), DIMENSION, &own, NULL, NULL);
         for (uint32_t i = 350; rc == QUIPU_OK && i < 500; i++)
             rc = vector_index_add(own, key_of(i), row_of(i), DIMENSION, NULL);
         if (rc == QUIPU_OK)
@@ -486,9 +489,9 @@ static void bad_input_is_named(void **state)
     (void)state;
     quipu_error error = { .struct_size = sizeof error };
     vector_index *ix = NULL;
-    assert_int_equal(vector_index_open(NULL, NULL, str_of("m"), 0, &ix, NULL, &error), QUIPU_E_INVALID);
+    assert_int_equal(vector_index_open(NULL, NULL, false, str_of("m"), 0, &ix, NULL, &error), QUIPU_E_INVALID);
     assert_string_equal(error.field, "dimension");
-    assert_int_equal(vector_index_open(NULL, NULL, str_of(""), 3, &ix, NULL, &error), QUIPU_E_INVALID);
+    assert_int_equal(vector_index_open(NULL, NULL, false, str_of(""), 3, &ix, NULL, &error), QUIPU_E_INVALID);
     assert_string_equal(error.field, "model");
     assert_null(ix);
     ix = open_in(NULL);

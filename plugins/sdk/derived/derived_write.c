@@ -152,11 +152,6 @@ void derived_drop_segment(derived_writer *w, const char *name)
     memmove(&w->next.entries[i], &w->next.entries[i + 1], (--w->next.count - i) * sizeof w->next.entries[0]);
 }
 
-void derived_drop(derived_writer *w, uint64_t i)
-{
-    derived_drop_segment(w, w->base->maps[i]->name);
-}
-
 int32_t derived_hold_new(derived_writer *w, const char *name, void **held, quipu_str *bytes, quipu_error *error)
 {
     derived_map *map = NULL;

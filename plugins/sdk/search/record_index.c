@@ -46,7 +46,7 @@ int32_t record_index_create(const quipu_host *host, record_index **out, quipu_er
 {
     embeddings *vectors;
     *out = NULL;
-    int32_t code = embeddings_create(&vectors, error);
+    int32_t code = embeddings_create(host, &vectors, error);
     return code == QUIPU_OK ? create_with(host, vectors, TEXT_ENGLISH, out, error) : code;
 }
 
@@ -152,13 +152,18 @@ int64_t index_now(const record_index *ix)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-void index_log(const record_index *ix, uint32_t level, const char *text)
+void index_log_to(const quipu_host *host, uint32_t level, const char *text)
 {
     static const quipu_str id = QUIPU_STR_INIT(QUIPU_SERVICE_LOG), component = QUIPU_STR_INIT("index");
-    const quipu_log_service *log = ix->host ? ix->host->get_service(ix->host, &id) : NULL;
+    const quipu_log_service *log = host ? host->get_service(host, &id) : NULL;
     quipu_str message = str_of(text);
     if (log)
-        log->write(ix->host, level, &component, &message);
+        log->write(host, level, &component, &message);
+}
+
+void index_log(const record_index *ix, uint32_t level, const char *text)
+{
+    index_log_to(ix->host, level, text);
 }
 
 /* ---- snapshots ---- */

@@ -1,152 +1,30 @@
-/* record_index_embed.c - see record_index_inner.h: texts become vectors when a search first needs them. */
+/* record_index_embed.c - see record_index_inner.h: passages become vectors when a search first needs them. */
 #include "record_index_vectors.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #define BATCH_DEFAULT 64u
 #define BATCH_MAX 512u
 #define BATCH_BYTES ((uint64_t)1 << 20) /* of text in one batch, unless a single text is longer */
+#define SETTLE_EVERY 4096u              /* vectors that a crash may cost in the middle of a bulk */
+#define UNUSED_KEPT 4096u               /* vectors of texts that no record has, where no earlier version is asked for */
 
-#define UNUSED_KEPT 4096u /* vectors of texts that no record has */
+/* What is embedded, and for whom. */
+typedef struct embedding {
+    record_index *ix;
+    const index_snapshot *s;
+    const quipu_embed_service *embedder;
+    quipu_model model;
+    model_vectors *vectors;
+    const quipu_call *call;
+    quipu_error *error;
+    size_t part; /* how far the snapshot was looked through */
+    uint32_t document;
+} embedding;
 
-/* ---- life ---- */
-
-int32_t embeddings_create(embeddings **out, quipu_error *error)
+static int32_t no_memory(quipu_error *error)
 {
-    embeddings *e = calloc(1, sizeof *e);
-    *out = NULL;
-    if (!e)
-        goto err0;
-    atomic_init(&e->users, 1);
-    if (pthread_rwlock_init(&e->lock, NULL) != 0)
-        goto err1;
-    if (pthread_mutex_init(&e->turn_lock, NULL) != 0)
-        goto err2;
-    if (pthread_cond_init(&e->turn_free, NULL) != 0)
-        goto err3;
-    *out = e;
-    return QUIPU_OK;
-err3:
-    pthread_mutex_destroy(&e->turn_lock);
-err2:
-    pthread_rwlock_destroy(&e->lock);
-err1:
-    free(e);
-err0:
-    return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for an index");
-}
-
-embeddings *embeddings_share(embeddings *e)
-{
-    atomic_fetch_add_explicit(&e->users, 1, memory_order_relaxed);
-    return e;
-}
-
-void embeddings_free(embeddings *e)
-{
-    if (!e || atomic_fetch_sub_explicit(&e->users, 1, memory_order_acq_rel) > 1)
-        return;
-    passages_free(e->rows);
-    pthread_cond_destroy(&e->turn_free);
-    pthread_mutex_destroy(&e->turn_lock);
-    pthread_rwlock_destroy(&e->lock);
-    free(e);
-}
-
-/* ---- which row ---- */
-
-row_table *embeddings_table(const embeddings *e, segment *s, bool writing)
-{
-    row_table *t = segment_extra_get(s, SEGMENT_EXTRA_ROWS);
-    uint32_t documents = segment_documents(s);
-    if (!t) {
-        t = malloc(sizeof *t + documents * sizeof t->rows[0]);
-        if (!t)
-            return NULL;
-        atomic_init(&t->generation, e->generation);
-        for (uint32_t d = 0; d < documents; d++)
-            atomic_init(&t->rows[d], PASSAGES_NONE);
-        t = segment_extra_set(s, SEGMENT_EXTRA_ROWS, (segment_extra){ t, free });
-    }
-    if (writing && atomic_load(&t->generation) != e->generation) {
-        for (uint32_t d = 0; d < documents; d++)
-            atomic_store_explicit(&t->rows[d], PASSAGES_NONE, memory_order_relaxed);
-        atomic_store(&t->generation, e->generation);
-    }
-    return t;
-}
-
-uint32_t embeddings_row(const embeddings *e, const segment *s, row_table *t, uint32_t document)
-{
-    bool ours = t && atomic_load_explicit(&t->generation, memory_order_relaxed) == e->generation;
-    uint32_t row = ours ? atomic_load_explicit(&t->rows[document], memory_order_relaxed) : PASSAGES_NONE;
-    if (row != PASSAGES_NONE || !segment_has_text(s, document))
-        return row;
-    row = passages_find(e->rows, segment_text_key(s, document));
-    if (ours && row != PASSAGES_NONE)
-        atomic_store_explicit(&t->rows[document], row, memory_order_relaxed);
-    return row;
-}
-
-static uint64_t next_generation(void)
-{
-    static _Atomic uint64_t generations;
-    return atomic_fetch_add(&generations, 1) + 1;
-}
-
-/* Vectors of another model are worth nothing: begins with none. With the lock held for writing. */
-static int32_t begin_model(record_index *ix, const quipu_model *model, quipu_error *error)
-{
-    embeddings *e = ix->vectors;
-    passages *fresh = NULL;
-    if (e->rows && passages_are_of(e->rows, model->id, model->dimension))
-        return QUIPU_OK;
-    int32_t rc = passages_create(model->id, model->dimension, &fresh, error);
-    if (rc != QUIPU_OK)
-        return rc;
-    buffer line = { 0 };
-    buffer_printf(&line, "similarity is computed by %s", vectors_blas_name());
-    if (!line.failed)
-        index_log(ix, QUIPU_LOG_DEBUG, line.bytes);
-    buffer_free(&line);
-    passages_free(e->rows);
-    e->rows = fresh;
-    e->generation = next_generation();
-    return QUIPU_OK;
-}
-
-/* Texts that no living record has any more lose their vectors once they are most of all. With the lock held for writing. */
-static int32_t sweep(record_index *ix, const index_snapshot *s, const quipu_model *model, quipu_error *error)
-{
-    embeddings *e = ix->vectors;
-    const vectors *old = passages_vectors(e->rows);
-    passages *kept = NULL, *all = e->rows;
-    uint64_t living = 0;
-    uint32_t row;
-    for (size_t i = 0; i < s->count; i++)
-        living += bits_total(s->parts[i].alive);
-    if (vectors_count(old) <= UNUSED_KEPT + 2 * living)
-        return QUIPU_OK;
-    int32_t rc = passages_create(model->id, model->dimension, &kept, error);
-    for (size_t i = 0; i < s->count && rc == QUIPU_OK; i++) {
-        const index_part *part = &s->parts[i];
-        for (uint32_t d = bits_next(part->alive, 0); d != BITS_NONE && rc == QUIPU_OK;
-             d = bits_next(part->alive, d + 1)) {
-            const uint8_t *key = segment_text_key(part->segment, d);
-            uint32_t from = passages_find(all, key);
-            if (from != PASSAGES_NONE && passages_find(kept, key) == PASSAGES_NONE)
-                rc = passages_add(kept, key, vectors_row(old, from), &row, error);
-        }
-    }
-    if (rc != QUIPU_OK) {
-        passages_free(kept);
-        return rc;
-    }
-    passages_free(all);
-    e->rows = kept;
-    e->generation = next_generation();
-    return QUIPU_OK;
+    return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for vectors");
 }
 
 /* ---- one batch ---- */
@@ -154,68 +32,113 @@ static int32_t sweep(record_index *ix, const index_snapshot *s, const quipu_mode
 typedef struct batch {
     uint32_t count;
     uint32_t dimension;
-    uint64_t bytes;
     uint64_t given; /* vectors that came */
     bool bad;       /* the embedder broke its promise */
     float *vectors;
-    record *records[BATCH_MAX];
+    buffer bytes; /* of the texts, one after the other */
     quipu_str texts[BATCH_MAX];
-    uint8_t keys[BATCH_MAX][PASSAGES_KEY];
+    uint8_t keys[BATCH_MAX][PASSAGE_KEY];
     bool seen[BATCH_MAX];
 } batch;
 
-/* How far a snapshot has been looked through. */
-typedef struct progress {
-    size_t part;
-    uint32_t document;
-} progress;
+static void batch_free(batch *b)
+{
+    if (!b)
+        return;
+    free(b->vectors);
+    buffer_free(&b->bytes);
+    free(b);
+}
 
-static bool in_batch(const batch *b, const uint8_t key[PASSAGES_KEY])
+static bool in_batch(const batch *b, const uint8_t key[PASSAGE_KEY])
 {
     for (uint32_t i = 0; i < b->count; i++)
-        if (memcmp(b->keys[i], key, PASSAGES_KEY) == 0)
+        if (memcmp(b->keys[i], key, PASSAGE_KEY) == 0)
             return true;
     return false;
 }
 
+/* Where the text lies is settled when all are there. */
 static int32_t add_to_batch(batch *b, const segment *s, uint32_t document, quipu_error *error)
 {
-    const uint8_t *key = segment_text_key(s, document);
+    const uint8_t *key = segment_passage(s, document);
+    buffer scratch = { 0 };
+    record *r;
     if (in_batch(b, key))
         return QUIPU_OK;
-    int32_t rc = segment_record(s, document, &b->records[b->count], error);
+    int32_t rc = segment_record(s, document, &r, error);
     if (rc != QUIPU_OK)
         return rc;
-    memcpy(b->keys[b->count], key, PASSAGES_KEY);
-    b->texts[b->count] = record_view(b->records[b->count])->text;
-    b->bytes += b->texts[b->count].len;
-    b->count++;
+    quipu_str text = passage_of(record_view(r), &scratch);
+    buffer_append_str(&b->bytes, text);
+    memcpy(b->keys[b->count], key, PASSAGE_KEY);
+    b->texts[b->count++].len = text.len;
+    if (scratch.failed || b->bytes.failed)
+        rc = no_memory(error);
+    buffer_free(&scratch);
+    record_free(r);
+    return rc;
+}
+
+static uint64_t next_missing_word(const index_part *part, const known_vectors *k, size_t word)
+{
+    return part->alive->words[word] & ~atomic_load_explicit(&k->has[word], memory_order_relaxed);
+}
+
+/* Documents of one part without a vector, from e->document on; *full: there may be more. */
+static int32_t gather_part(embedding *e, const vector_view *v, uint64_t most, batch *b, bool *full)
+{
+    const index_part *part = &e->s->parts[e->part];
+    known_vectors *k = known_of(part->segment);
+    if (!k)
+        return no_memory(e->error);
+    known_begin(k, atomic_load(&e->vectors->epoch), segment_documents(part->segment));
+    for (size_t word = e->document / 64; word < bits_words(part->alive->count); word++) {
+        uint64_t left = next_missing_word(part, k, word);
+        for (; left; left &= left - 1) {
+            uint32_t d = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(left);
+            if (d < e->document)
+                continue;
+            if (!segment_has_passage(part->segment, d) || embeddings_row(v, part->segment, k, d) != VECTORS_NONE) {
+                known_add(k, d);
+                continue;
+            }
+            if (b->count == most || b->bytes.len >= BATCH_BYTES) {
+                e->document = d;
+                *full = true;
+                return QUIPU_OK;
+            }
+            int32_t rc = add_to_batch(b, part->segment, d, e->error);
+            if (rc != QUIPU_OK)
+                return rc;
+        }
+    }
     return QUIPU_OK;
 }
 
-/* Fills the batch with texts that have no vector yet, from where the last one ended. */
-static int32_t gather(record_index *ix, const index_snapshot *s, const quipu_model *model, progress *at, batch *b,
-                      quipu_error *error)
+/* Fills the batch with passages that have no vector yet, from where the last one ended. */
+static int32_t gather(embedding *e, batch *b)
 {
-    embeddings *e = ix->vectors;
-    uint64_t most = model->batch == 0 ? BATCH_DEFAULT : model->batch < BATCH_MAX ? model->batch : BATCH_MAX;
-    pthread_rwlock_wrlock(&e->lock);
-    int32_t rc = begin_model(ix, model, error);
-    if (rc == QUIPU_OK && at->part == 0 && at->document == 0)
-        rc = sweep(ix, s, model, error);
-    for (; rc == QUIPU_OK && at->part < s->count; at->part++, at->document = 0) {
-        const index_part *part = &s->parts[at->part];
-        row_table *t = embeddings_table(e, part->segment, true);
-        uint32_t d = bits_next(part->alive, at->document);
-        for (; rc == QUIPU_OK && d != BITS_NONE && b->count < most && b->bytes < BATCH_BYTES;
-             d = bits_next(part->alive, d + 1))
-            if (embeddings_row(e, part->segment, t, d) == PASSAGES_NONE && segment_has_text(part->segment, d))
-                rc = add_to_batch(b, part->segment, d, error);
-        at->document = d;
-        if (d != BITS_NONE)
+    uint64_t most = e->model.batch == 0 ? BATCH_DEFAULT : e->model.batch < BATCH_MAX ? e->model.batch : BATCH_MAX;
+    vector_view *v = NULL;
+    bool full = false;
+    /* What another process has embedded meanwhile. */
+    int32_t rc = vector_index_refresh(e->vectors->index, e->error);
+    if (rc == QUIPU_OK)
+        rc = vector_index_view(e->vectors->index, &v, e->error);
+    while (rc == QUIPU_OK && e->part < e->s->count) {
+        rc = gather_part(e, v, most, b, &full);
+        if (full)
             break;
+        e->part++;
+        e->document = 0;
     }
-    pthread_rwlock_unlock(&e->lock);
+    vector_view_free(v);
+    size_t at = 0;
+    for (uint32_t i = 0; i < b->count; i++) {
+        b->texts[i].ptr = b->bytes.bytes + at;
+        at += (size_t)b->texts[i].len;
+    }
     return rc;
 }
 
@@ -234,96 +157,144 @@ static int32_t take_vector(void *context, uint64_t index, const float *vector, u
 }
 
 /* Embeds the batch's texts into b->vectors. No lock is held. */
-static int32_t run_embedder(record_index *ix, const quipu_embed_service *embedder, const quipu_model *model, batch *b,
-                            uint32_t purpose, const quipu_call *call, quipu_error *error)
+static int32_t run_embedder(const embedding *e, batch *b, uint32_t purpose)
 {
+    const quipu_model *model = &e->model;
     quipu_array texts = { b->texts, b->count, sizeof b->texts[0] };
     b->dimension = model->dimension;
     b->vectors = malloc((size_t)b->count * model->dimension * sizeof *b->vectors);
     if (!b->vectors)
-        return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for vectors");
-    int32_t rc = embedder->embed(ix->host, &texts, purpose, take_vector, b, call, error);
+        return no_memory(e->error);
+    int32_t rc = e->embedder->embed(e->ix->host, &texts, purpose, take_vector, b, e->call, e->error);
     if (b->bad || (rc == QUIPU_OK && b->given != b->count))
-        return fail(error, QUIPU_E_PLUGIN, NULL,
+        return fail(e->error, QUIPU_E_PLUGIN, NULL,
                     "the embedder %.*s did not answer with one finite vector of %u floats a text",
                     (int)(model->id.len < 64 ? model->id.len : 64), model->id.ptr, model->dimension);
     return rc;
 }
 
-/* Keeps the vectors. */
-static int32_t keep(record_index *ix, const quipu_model *model, const batch *b, quipu_error *error)
-{
-    embeddings *e = ix->vectors;
-    int32_t rc = QUIPU_OK;
-    uint32_t row;
-    pthread_rwlock_wrlock(&e->lock);
-    if (!e->rows || !passages_are_of(e->rows, model->id, model->dimension))
-        rc = fail(error, QUIPU_E_BUSY, NULL, "the embedder was changed during the search");
-    for (uint32_t i = 0; rc == QUIPU_OK && i < b->count; i++)
-        if (passages_find(e->rows, b->keys[i]) == PASSAGES_NONE)
-            rc = passages_add(e->rows, b->keys[i], b->vectors + (size_t)i * b->dimension, &row, error);
-    pthread_rwlock_unlock(&e->lock);
-    return rc;
-}
-
-static void batch_free(batch *b)
-{
-    for (uint32_t i = 0; b && i < b->count; i++)
-        record_free(b->records[i]);
-    if (b)
-        free(b->vectors);
-    free(b);
-}
-
 /* One batch; *more is false when nothing was missing. */
-static int32_t embed_batch(record_index *ix, const index_snapshot *s, const quipu_embed_service *embedder,
-                           const quipu_model *model, progress *at, bool *more, const quipu_call *call,
-                           quipu_error *error)
+static int32_t embed_batch(embedding *e, bool *more)
 {
     batch *b = calloc(1, sizeof *b);
     if (!b)
-        return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for vectors");
-    int32_t rc = gather(ix, s, model, at, b, error);
+        return no_memory(e->error);
+    int32_t rc = gather(e, b);
     *more = b->count > 0;
     if (rc == QUIPU_OK && b->count > 0)
-        rc = run_embedder(ix, embedder, model, b, QUIPU_EMBED_PASSAGE, call, error);
-    if (rc == QUIPU_OK && b->count > 0)
-        rc = keep(ix, model, b, error);
+        rc = run_embedder(e, b, QUIPU_EMBED_PASSAGE);
+    for (uint32_t i = 0; rc == QUIPU_OK && i < b->count; i++)
+        rc = vector_index_add(e->vectors->index, b->keys[i], b->vectors + (size_t)i * b->dimension, b->dimension,
+                              e->error);
     batch_free(b);
     return rc;
 }
 
-/* ---- the turn: one thread embeds at a time, so that no text is embedded twice; others wait, and may give up ---- */
+/* ---- all that is missing ---- */
 
-static int32_t take_turn(embeddings *e, const quipu_call *call, quipu_error *error)
+static bool nothing_missing(const embedding *e)
+{
+    uint64_t epoch = atomic_load(&e->vectors->epoch);
+    for (size_t i = 0; i < e->s->count; i++)
+        if (!known_all(segment_extra_get(e->s->parts[i].segment, SEGMENT_EXTRA_VECTORS), epoch, e->s->parts[i].alive))
+            return false;
+    return true;
+}
+
+/* Marks the rows of the snapshot's living documents; how many there are. */
+static uint32_t mark_living(const embedding *e, const vector_view *v, uint32_t *marks)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < e->s->count; i++) {
+        const index_part *part = &e->s->parts[i];
+        known_vectors *k = known_of(part->segment);
+        for (uint32_t d = bits_next(part->alive, 0); d != BITS_NONE; d = bits_next(part->alive, d + 1)) {
+            uint32_t row = embeddings_row(v, part->segment, k, d);
+            if (row != VECTORS_NONE && !(marks[row / 32] >> (row % 32) & 1)) {
+                marks[row / 32] |= 1u << (row % 32);
+                count++;
+            }
+        }
+    }
+    return count;
+}
+
+static int32_t remove_unmarked(const embedding *e, const vector_view *v, const uint32_t *marks)
+{
+    for (uint32_t row = 0; row < vector_view_rows(v); row++) {
+        const uint8_t *key = marks[row / 32] >> (row % 32) & 1 ? NULL : vector_view_key(v, row);
+        int32_t rc = key ? vector_index_remove(e->vectors->index, key, e->error) : QUIPU_OK;
+        if (rc != QUIPU_OK && rc != QUIPU_E_NOT_FOUND) /* dead already */
+            return rc;
+    }
+    return QUIPU_OK;
+}
+
+/* Where nobody asks for earlier versions, texts that no record has any more lose their vectors once they are most of all. */
+static int32_t sweep(const embedding *e)
+{
+    uint64_t living = 0;
+    vector_index_stats stats;
+    vector_view *v;
+    if (e->ix->keep_history)
+        return QUIPU_OK;
+    for (size_t i = 0; i < e->s->count; i++)
+        living += bits_total(e->s->parts[i].alive);
+    vector_index_describe(e->vectors->index, &stats);
+    if (stats.rows <= UNUSED_KEPT + 2 * living)
+        return QUIPU_OK;
+    int32_t rc = vector_index_view(e->vectors->index, &v, e->error);
+    if (rc != QUIPU_OK)
+        return rc;
+    uint32_t *marks = calloc(vector_view_rows(v) / 32 + 1, sizeof *marks);
+    rc = marks ? QUIPU_OK : no_memory(e->error);
+    if (rc == QUIPU_OK)
+        mark_living(e, v, marks);
+    if (rc == QUIPU_OK)
+        rc = remove_unmarked(e, v, marks);
+    free(marks);
+    vector_view_free(v);
+    model_vectors_changed(e->vectors);
+    return rc == QUIPU_OK ? vector_index_settle(e->vectors->index, e->call, e->error) : rc;
+}
+
+/* From the beginning; *any: something was missing. */
+static int32_t embed_round(embedding *e, bool *any)
 {
     int32_t rc = QUIPU_OK;
-    pthread_mutex_lock(&e->turn_lock);
-    while (e->turn_taken && (rc = call_check(call, error)) == QUIPU_OK) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 20000000; /* 20 ms, then it looks at the call's deadline and token */
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
-        pthread_cond_timedwait(&e->turn_free, &e->turn_lock, &until);
+    e->part = 0;
+    e->document = 0;
+    *any = false;
+    for (bool more = true; more && rc == QUIPU_OK; *any = *any || more) {
+        rc = call_check(e->call, e->error);
+        if (rc == QUIPU_OK)
+            rc = embed_batch(e, &more);
+        if (vector_index_unsettled(e->vectors->index) >= SETTLE_EVERY)
+            embeddings_settle(e->ix->vectors, e->vectors);
     }
-    if (rc == QUIPU_OK)
-        e->turn_taken = true;
-    pthread_mutex_unlock(&e->turn_lock);
     return rc;
 }
 
-static void give_turn(embeddings *e)
+/* Embeds all that has no vector yet, while other threads wait for their turn. What came is kept, whatever follows. */
+static int32_t embed_missing(embedding *e)
 {
-    pthread_mutex_lock(&e->turn_lock);
-    e->turn_taken = false;
-    pthread_cond_signal(&e->turn_free);
-    pthread_mutex_unlock(&e->turn_lock);
+    bool any;
+    if (nothing_missing(e))
+        return QUIPU_OK;
+    int32_t rc = embeddings_take_turn(e->ix->vectors, e->call, e->error);
+    if (rc != QUIPU_OK)
+        return rc;
+    rc = sweep(e);
+    if (rc == QUIPU_OK)
+        rc = embed_round(e, &any);
+    if (rc == QUIPU_OK && any)
+        rc = embed_round(e, &any); /* sees that all is there, so that the next search need not */
+    embeddings_settle(e->ix->vectors, e->vectors);
+    embeddings_give_turn(e->ix->vectors);
+    return rc;
 }
 
-/* ---- for a search ---- */
+/* ---- who embeds ---- */
 
 const quipu_embed_service *index_embedder(const record_index *ix)
 {
@@ -331,33 +302,48 @@ const quipu_embed_service *index_embedder(const record_index *ix)
     return ix->host ? ix->host->get_service(ix->host, &id) : NULL;
 }
 
-static int32_t embed_question(record_index *ix, const quipu_embed_service *embedder, const quipu_model *model,
-                              quipu_str question, float *out, const quipu_call *call, quipu_error *error)
+static int32_t begin(embedding *e)
+{
+    e->embedder = index_embedder(e->ix);
+    e->model.struct_size = sizeof e->model;
+    if (!e->embedder)
+        return fail(e->error, QUIPU_E_UNSUPPORTED, "mode",
+                    "there are no vectors: choose an embedder, or search by words");
+    int32_t rc = e->embedder->model(e->ix->host, &e->model, e->error);
+    if (rc == QUIPU_OK && (e->model.dimension == 0 || e->model.dimension > VECTORS_DIMENSION_MAX ||
+                           e->model.id.len == 0 || e->model.id.len > VECTOR_MODEL_MAX))
+        rc = fail(e->error, QUIPU_E_PLUGIN, NULL, "the embedder does not say which model it has");
+    return rc == QUIPU_OK ? embeddings_model(e->ix->vectors, &e->model, &e->vectors, e->error) : rc;
+}
+
+/* ---- for a search ---- */
+
+static int32_t embed_question(const embedding *e, quipu_str question, float *out)
 {
     batch *b = calloc(1, sizeof *b);
     if (!b)
-        return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to search with");
+        return no_memory(e->error);
     b->texts[0] = question;
-    b->count = 1; /* no record: records[0] is NULL */
-    int32_t rc = run_embedder(ix, embedder, model, b, QUIPU_EMBED_QUERY, call, error);
+    b->count = 1;
+    int32_t rc = run_embedder(e, b, QUIPU_EMBED_QUERY);
     if (rc == QUIPU_OK)
-        vectors_normalise(b->vectors, model->dimension, out);
+        vectors_normalise(b->vectors, e->model.dimension, out);
     batch_free(b);
     return rc;
 }
 
-static int32_t question_vector(record_index *ix, const quipu_embed_service *embedder, const quipu_model *model,
-                               quipu_str question, const float *given, uint64_t dimension, float *out,
-                               const quipu_call *call, quipu_error *error)
+static int32_t question_vector(const embedding *e, quipu_str question, const float *given, uint64_t dimension,
+                               float *out)
 {
+    const quipu_model *model = &e->model;
     if (!given)
-        return embed_question(ix, embedder, model, question, out, call, error);
+        return embed_question(e, question, out);
     if (dimension != model->dimension)
-        return fail(error, QUIPU_E_INVALID, "vector", "the vector has %llu floats, but the store's model %.*s has %u",
-                    (unsigned long long)dimension, (int)(model->id.len < 64 ? model->id.len : 64), model->id.ptr,
-                    model->dimension);
+        return fail(e->error, QUIPU_E_INVALID, "vector",
+                    "the vector has %llu floats, but the store's model %.*s has %u", (unsigned long long)dimension,
+                    (int)(model->id.len < 64 ? model->id.len : 64), model->id.ptr, model->dimension);
     if (!vectors_are_finite(given, model->dimension))
-        return fail(error, QUIPU_E_INVALID, "vector", "the vector holds a number that is not finite");
+        return fail(e->error, QUIPU_E_INVALID, "vector", "the vector holds a number that is not finite");
     vectors_normalise(given, model->dimension, out);
     return QUIPU_OK;
 }
@@ -365,40 +351,81 @@ static int32_t question_vector(record_index *ix, const quipu_embed_service *embe
 void vector_question_free(vector_question *q)
 {
     free(q->vector);
-    buffer_free(&q->model);
-}
-
-/* Embeds all that has no vector yet, while other threads wait for their turn. */
-static int32_t embed_missing(record_index *ix, const index_snapshot *s, const quipu_embed_service *embedder,
-                             const quipu_model *model, const quipu_call *call, quipu_error *error)
-{
-    progress at = { 0 };
-    int32_t rc = take_turn(ix->vectors, call, error);
-    if (rc != QUIPU_OK)
-        return rc;
-    for (bool more = true; more && rc == QUIPU_OK;)
-        if ((rc = call_check(call, error)) == QUIPU_OK)
-            rc = embed_batch(ix, s, embedder, model, &at, &more, call, error);
-    give_turn(ix->vectors);
-    return rc;
+    vector_view_free(q->view);
 }
 
 int32_t index_embed(record_index *ix, const index_snapshot *s, quipu_str question, const float *given,
                     uint64_t dimension, vector_question *out, const quipu_call *call, quipu_error *error)
 {
-    const quipu_embed_service *embedder = index_embedder(ix);
-    quipu_model model = { .struct_size = sizeof model };
-    if (!embedder)
-        return fail(error, QUIPU_E_UNSUPPORTED, "mode", "there are no vectors: choose an embedder, or search by words");
-    int32_t rc = embedder->model(ix->host, &model, error);
-    if (rc == QUIPU_OK && (model.dimension == 0 || model.dimension > VECTORS_DIMENSION_MAX || model.id.len == 0))
-        rc = fail(error, QUIPU_E_PLUGIN, NULL, "the embedder does not say which model it has");
+    embedding e = { .ix = ix, .s = s, .call = call, .error = error };
+    int32_t rc = begin(&e);
     if (rc != QUIPU_OK)
         return rc;
-    out->vector = malloc(model.dimension * sizeof *out->vector);
-    buffer_append_str(&out->model, model.id);
-    if (!out->vector || out->model.failed)
-        return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to search with");
-    rc = question_vector(ix, embedder, &model, question, given, dimension, out->vector, call, error);
-    return rc == QUIPU_OK ? embed_missing(ix, s, embedder, &model, call, error) : rc;
+    out->vector = malloc(e.model.dimension * sizeof *out->vector);
+    if (!out->vector)
+        return no_memory(error);
+    rc = question_vector(&e, question, given, dimension, out->vector);
+    if (rc == QUIPU_OK)
+        rc = embed_missing(&e);
+    return rc == QUIPU_OK ? vector_index_view(e.vectors->index, &out->view, error) : rc;
+}
+
+/* ---- apart from a search ---- */
+
+int32_t record_index_embed(record_index *ix, const quipu_call *call, quipu_error *error)
+{
+    index_snapshot *s;
+    int32_t rc = index_snapshot_take(ix, &s, error);
+    if (rc != QUIPU_OK)
+        return rc;
+    embedding e = { .ix = ix, .s = s, .call = call, .error = error };
+    rc = begin(&e);
+    if (rc == QUIPU_OK)
+        rc = embed_missing(&e);
+    index_snapshot_free(s);
+    return rc;
+}
+
+static int32_t count_missing(const embedding *e, const vector_view *v, record_index_vectors *out)
+{
+    for (size_t i = 0; i < e->s->count; i++) {
+        const index_part *part = &e->s->parts[i];
+        known_vectors *k = known_of(part->segment);
+        int32_t rc = call_check(e->call, e->error);
+        if (rc != QUIPU_OK)
+            return rc;
+        for (uint32_t d = bits_next(part->alive, 0); d != BITS_NONE; d = bits_next(part->alive, d + 1)) {
+            out->passages += segment_has_passage(part->segment, d);
+            out->missing +=
+                segment_has_passage(part->segment, d) && embeddings_row(v, part->segment, k, d) == VECTORS_NONE;
+        }
+    }
+    return QUIPU_OK;
+}
+
+int32_t record_index_vector_state(record_index *ix, record_index_vectors *out, const quipu_call *call,
+                                  quipu_error *error)
+{
+    index_snapshot *s;
+    vector_view *v = NULL;
+    vector_index_stats stats;
+    *out = (record_index_vectors){ 0 };
+    int32_t rc = index_snapshot_take(ix, &s, error);
+    if (rc != QUIPU_OK)
+        return rc;
+    embedding e = { .ix = ix, .s = s, .call = call, .error = error };
+    rc = begin(&e);
+    if (rc == QUIPU_OK)
+        rc = vector_index_refresh(e.vectors->index, error);
+    if (rc == QUIPU_OK)
+        rc = vector_index_view(e.vectors->index, &v, error);
+    if (rc == QUIPU_OK) {
+        out->model = e.model;
+        vector_index_describe(e.vectors->index, &stats);
+        out->vectors = stats.rows;
+        rc = count_missing(&e, v, out);
+    }
+    vector_view_free(v);
+    index_snapshot_free(s);
+    return rc;
 }

@@ -15,6 +15,7 @@
 #include "pending.h"
 #include "segment.h"
 #include <sdk/record_index.h>
+#include <sdk/vector_index.h>
 #include <sdk/words.h>
 
 #include <base/buffer.h>
@@ -82,6 +83,7 @@ void index_drop_part(record_index *ix, size_t i);
 
 int64_t index_now(const record_index *ix);
 void index_log(const record_index *ix, uint32_t level, const char *text);
+void index_log_to(const quipu_host *host, uint32_t level, const char *text); /* host may be NULL */
 
 /* ---- filters: record_index_filter.c ---- */
 
@@ -93,18 +95,19 @@ typedef struct admitted {
 
 int32_t index_admit(const index_part *part, const quipu_filter *f, int64_t now, admitted *out, quipu_error *error);
 
-/* ---- vectors: record_index_embed.c ---- */
+/* ---- vectors: record_index_vectors.c, record_index_embed.c, record_index_nearest.c ---- */
 
-int32_t embeddings_create(embeddings **out, quipu_error *error);
+int32_t embeddings_create(const quipu_host *host, embeddings **out, quipu_error *error);
 embeddings *embeddings_share(embeddings *e);
+/* One user less; the last one waits until what was added is on disk. */
 void embeddings_free(embeddings *e);
 /* The host's embedder, or NULL. */
 const quipu_embed_service *index_embedder(const record_index *ix);
 
-/* A question by vector. */
+/* A question by vector, and the vectors that it is compared with. */
 typedef struct vector_question {
     float *vector; /* of unit length */
-    buffer model;  /* that it is of */
+    vector_view *view;
 } vector_question;
 
 void vector_question_free(vector_question *q);
@@ -117,11 +120,12 @@ typedef struct vector_match {
     uint32_t part, document;
 } vector_match;
 
-/* The k best of the admitted documents of all parts, best first, equal ones by id. */
-int32_t index_nearest(record_index *ix, const index_snapshot *s, const admitted *which, const vector_question *q,
-                      size_t k, vector_match **out, size_t *count, const quipu_call *call, quipu_error *error);
+/* The k best of the admitted documents of all parts, best first, equal ones by id; which of several that are as good as the last
+ * one are among them is open. */
+int32_t index_nearest(const index_snapshot *s, const admitted *which, const vector_question *q, size_t k,
+                      vector_match **out, size_t *count, const quipu_call *call, quipu_error *error);
 /* The cosines of some documents; 0 for one without a vector. */
-int32_t index_cosines(record_index *ix, const index_snapshot *s, const vector_question *q, vector_match *of,
-                      size_t count, quipu_error *error);
+int32_t index_cosines(const index_snapshot *s, const vector_question *q, vector_match *of, size_t count,
+                      const quipu_call *call, quipu_error *error);
 
 #endif

@@ -1,33 +1,29 @@
 /* record_index_nearest.c - see record_index_inner.h: the documents whose vectors are nearest to a question's. */
 #include "record_index_vectors.h"
 
+#include <math.h>
 #include <stdlib.h>
 
-/* With the lock held for reading where it answers QUIPU_OK. */
-static int32_t begin_scoring(embeddings *e, const vector_question *q, quipu_error *error)
+int32_t index_cosines(const index_snapshot *s, const vector_question *q, vector_match *of, size_t count,
+                      const quipu_call *call, quipu_error *error)
 {
-    pthread_rwlock_rdlock(&e->lock);
-    if (e->rows &&
-        passages_are_of(e->rows, str_make(q->model.bytes, q->model.len), vectors_dimension(passages_vectors(e->rows))))
-        return QUIPU_OK;
-    pthread_rwlock_unlock(&e->lock);
-    return fail(error, QUIPU_E_BUSY, NULL, "the embedder was changed during the search; try again");
-}
-
-int32_t index_cosines(record_index *ix, const index_snapshot *s, const vector_question *q, vector_match *of,
-                      size_t count, quipu_error *error)
-{
-    embeddings *e = ix->vectors;
-    int32_t code = begin_scoring(e, q, error);
-    if (code != QUIPU_OK)
-        return code;
-    for (size_t i = 0; i < count; i++) {
-        segment *its = s->parts[of[i].part].segment;
-        uint32_t row = embeddings_row(e, its, segment_extra_get(its, SEGMENT_EXTRA_ROWS), of[i].document);
-        of[i].cosine = row == PASSAGES_NONE ? 0 : vectors_cosine(passages_vectors(e->rows), row, q->vector);
+    uint32_t *rows = calloc(count + 1, sizeof *rows);
+    float *scores = malloc((count + 1) * sizeof *scores);
+    int32_t code = QUIPU_E_NO_MEMORY;
+    if (!rows || !scores) {
+        fail(error, code, NULL, "there is no memory to search with");
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            segment *its = s->parts[of[i].part].segment;
+            rows[i] = embeddings_row(q->view, its, known_of(its), of[i].document);
+        }
+        code = vector_view_score(q->view, q->vector, rows, count, scores, call, error);
+        for (size_t i = 0; code == QUIPU_OK && i < count; i++)
+            of[i].cosine = isfinite(scores[i]) ? scores[i] : 0;
     }
-    pthread_rwlock_unlock(&e->lock);
-    return QUIPU_OK;
+    free(rows);
+    free(scores);
+    return code;
 }
 
 /* The best so far; the worst of them at the top once there are `most`. */
@@ -86,61 +82,111 @@ static void sort_nearest(nearest *n)
     }
 }
 
-static size_t count_admitted(const index_snapshot *s, const admitted *which)
+/* ---- rows to documents ---- */
+
+static bool is_admitted(const index_snapshot *s, const admitted *which, uint32_t part, uint32_t document)
 {
-    size_t total = 0;
+    return bits_has(which[part].set ? which[part].set : s->parts[part].alive, document);
+}
+
+/* All admitted documents of a row. */
+static void offer_row(nearest *n, const admitted *which, const vector_view *v, vectors_match row)
+{
+    const uint8_t *key = vector_view_key(v, row.row);
+    for (uint32_t i = 0; i < n->s->count; i++) {
+        const segment *its = n->s->parts[i].segment;
+        uint32_t place = segment_passage_place(its, key), d;
+        for (; (d = segment_at_passage(its, place)) != BITS_NONE; place++) {
+            if (memcmp(segment_passage(its, d), key, PASSAGE_KEY) != 0)
+                break;
+            if (is_admitted(n->s, which, i, d))
+                offer(n, (vector_match){ row.score, i, d });
+        }
+    }
+}
+
+static uint64_t count_admitted(const index_snapshot *s, const admitted *which)
+{
+    uint64_t total = 0;
     for (size_t i = 0; i < s->count; i++)
         total += bits_total(which[i].set ? which[i].set : s->parts[i].alive);
     return total;
 }
 
-/* All rows at once where many are asked for; else only those. */
-static int32_t score_parts(const embeddings *e, nearest *n, const admitted *which, const vector_question *q,
-                           const float *all, const quipu_call *call, quipu_error *error)
+/* A bit for each row that an admitted document has; NULL without memory. */
+static uint32_t *admitted_rows(const index_snapshot *s, const admitted *which, const vector_view *v)
 {
-    const vectors *rows = passages_vectors(e->rows);
-    for (uint32_t i = 0; i < n->s->count; i++) {
-        const index_part *part = &n->s->parts[i];
+    uint32_t *rows = calloc(vector_view_rows(v) / 32 + 1, sizeof *rows);
+    for (size_t i = 0; rows && i < s->count; i++) {
+        const index_part *part = &s->parts[i];
         const bits *set = which[i].set ? which[i].set : part->alive;
-        row_table *t = embeddings_table(e, part->segment, false);
-        int32_t code = call_check(call, error);
-        if (code != QUIPU_OK)
-            return code;
+        known_vectors *k = known_of(part->segment);
         for (uint32_t d = bits_next(set, 0); d != BITS_NONE; d = bits_next(set, d + 1)) {
-            uint32_t row = embeddings_row(e, part->segment, t, d);
-            if (row != PASSAGES_NONE)
-                offer(n, (vector_match){ all ? all[row] : vectors_cosine(rows, row, q->vector), i, d });
+            uint32_t row = embeddings_row(v, part->segment, k, d);
+            if (row != VECTORS_NONE)
+                rows[row / 32] |= 1u << (row % 32);
         }
     }
-    return QUIPU_OK;
+    return rows;
 }
 
-int32_t index_nearest(record_index *ix, const index_snapshot *s, const admitted *which, const vector_question *q,
-                      size_t k, vector_match **out, size_t *count, const quipu_call *call, quipu_error *error)
+/* The best documents of the best `rows` rows, of those of admitted documents where `only` (may be NULL) says which they are. *all: there
+ * are no more rows. */
+static int32_t search_rows(nearest *n, const admitted *which, const vector_question *q, uint32_t rows,
+                           const uint32_t *only, bool *all, const quipu_call *call, quipu_error *error)
 {
-    embeddings *e = ix->vectors;
-    float *all = NULL;
-    *out = NULL;
-    int32_t code = begin_scoring(e, q, error);
-    if (code != QUIPU_OK)
-        return code;
-    const vectors *rows = passages_vectors(e->rows);
-    size_t asked = count_admitted(s, which);
-    nearest n = { .s = s, .most = k < asked ? k : asked };
-    n.heap = malloc((n.most + 1) * sizeof *n.heap);
-    bool good = n.heap != NULL;
-    if (good && asked > vectors_count(rows) / 4) {
-        all = malloc(((size_t)vectors_count(rows) + 1) * sizeof *all);
-        good = all != NULL;
+    vector_search how = { .k = rows, .admitted = only };
+    vectors_match *found = malloc(((size_t)rows + 1) * sizeof *found);
+    uint32_t count = 0;
+    if (!found)
+        return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to search with");
+    int32_t code =
+        vector_view_search(q->view, q->vector, 1, vector_view_dimension(q->view), &how, found, &count, call, error);
+    n->count = 0;
+    for (uint32_t i = 0; code == QUIPU_OK && i < count; i++) {
+        if (n->count == n->most && n->most > 0 && found[i].score < n->heap[0].cosine)
+            break;
+        offer_row(n, which, q->view, found[i]);
     }
-    if (!good)
-        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to search with");
-    if (code == QUIPU_OK && all)
-        code = vectors_score(rows, q->vector, all, call, error);
+    *all = count < rows;
+    free(found);
+    return code;
+}
+
+/* ---- the nearest ---- */
+
+/* Where most rows belong to admitted documents, the best of all rows are had without finding out which do: with some more than asked
+ * for it is seldom that too few are left. */
+static int32_t search_open(nearest *n, const admitted *which, const vector_question *q, uint64_t asked, bool *good,
+                           const quipu_call *call, quipu_error *error)
+{
+    uint32_t most = vector_view_rows(q->view);
+    *good = false;
+    if (asked < most / 2 || n->most > most / 4)
+        return QUIPU_OK;
+    int32_t code = search_rows(n, which, q, (uint32_t)(2 * n->most + 32), NULL, good, call, error);
+    *good = *good || n->count == n->most;
+    return code;
+}
+
+int32_t index_nearest(const index_snapshot *s, const admitted *which, const vector_question *q, size_t k,
+                      vector_match **out, size_t *count, const quipu_call *call, quipu_error *error)
+{
+    uint64_t asked = count_admitted(s, which);
+    uint32_t rows = vector_view_rows(q->view), *only = NULL;
+    nearest n = { .s = s, .most = k < asked ? k : (size_t)asked };
+    bool good = false;
+    *out = NULL;
+    n.heap = malloc((n.most + 1) * sizeof *n.heap);
+    int32_t code = n.heap ? QUIPU_OK : fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to search with");
     if (code == QUIPU_OK)
-        code = score_parts(e, &n, which, q, all, call, error);
-    pthread_rwlock_unlock(&e->lock);
-    free(all);
+        code = search_open(&n, which, q, asked, &good, call, error);
+    if (code == QUIPU_OK && !good) {
+        only = admitted_rows(s, which, q->view);
+        code = only ? search_rows(&n, which, q, n.most < rows ? (uint32_t)n.most : rows, only, &good, call, error)
+                    : fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory to search with");
+    }
+    free(only);
     if (code != QUIPU_OK) {
         free(n.heap);
         return code;

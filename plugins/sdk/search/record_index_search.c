@@ -228,8 +228,7 @@ static int32_t fuse(search *s, uint64_t k)
     vector_match *near = NULL, *also = NULL;
     size_t near_count = 0, by_words = s->count;
     double most = 0;
-    int32_t code =
-        index_nearest(s->ix, s->snapshot, s->which, &s->question, (size_t)k, &near, &near_count, s->call, s->error);
+    int32_t code = index_nearest(s->snapshot, s->which, &s->question, (size_t)k, &near, &near_count, s->call, s->error);
     if (code == QUIPU_OK) {
         candidate *found = realloc(s->found, (by_words + near_count + 1) * sizeof *found);
         also = malloc((by_words + 1) * sizeof *also);
@@ -242,7 +241,7 @@ static int32_t fuse(search *s, uint64_t k)
         most = s->found[i].words > most ? s->found[i].words : most;
     }
     if (code == QUIPU_OK)
-        code = index_cosines(s->ix, s->snapshot, &s->question, also, by_words, s->error);
+        code = index_cosines(s->snapshot, &s->question, also, by_words, s->call, s->error);
     for (size_t i = 0; code == QUIPU_OK && i < by_words; i++)
         s->found[i].cosine = also[i].cosine;
     for (size_t i = 0; code == QUIPU_OK && i < near_count; i++)

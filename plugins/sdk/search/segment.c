@@ -19,11 +19,15 @@ struct segment {
 /* ---- life ---- */
 
 /* Bytes of each document in a section, where that is the same for all. */
-static const uint8_t widths[SEGMENT_SECTIONS] = {
-    [SEGMENT_ID_ENDS] = 4,  [SEGMENT_VERSIONS] = SEGMENT_VERSION,         [SEGMENT_BY_VERSION] = 4,
-    [SEGMENT_BY_TIME] = 4,  [SEGMENT_COLUMNS] = 8 * SEGMENT_COLUMN_COUNT, [SEGMENT_TEXTS] = SEGMENT_TEXT_KEY,
-    [SEGMENT_JSON_ENDS] = 8
-};
+static const uint8_t widths[SEGMENT_SECTIONS] = { [SEGMENT_ID_ENDS] = 4,
+                                                  [SEGMENT_VERSIONS] = SEGMENT_VERSION,
+                                                  [SEGMENT_BY_VERSION] = 4,
+                                                  [SEGMENT_BY_TIME] = 4,
+                                                  [SEGMENT_COLUMNS] = 8 * SEGMENT_COLUMN_COUNT,
+                                                  [SEGMENT_TEXTS] = SEGMENT_TEXT_KEY,
+                                                  [SEGMENT_PASSAGES] = PASSAGE_KEY,
+                                                  [SEGMENT_BY_PASSAGE] = 4,
+                                                  [SEGMENT_JSON_ENDS] = 8 };
 
 static bool find_sections(segment *s)
 {
@@ -156,10 +160,15 @@ const uint8_t *segment_text_key(const segment *s, uint32_t document)
     return (const uint8_t *)at(s, SEGMENT_TEXTS, (size_t)SEGMENT_TEXT_KEY * document);
 }
 
-bool segment_has_text(const segment *s, uint32_t document)
+const uint8_t *segment_passage(const segment *s, uint32_t document)
 {
-    static const uint8_t none[SEGMENT_TEXT_KEY];
-    return memcmp(segment_text_key(s, document), none, sizeof none) != 0;
+    return (const uint8_t *)at(s, SEGMENT_PASSAGES, (size_t)PASSAGE_KEY * document);
+}
+
+bool segment_has_passage(const segment *s, uint32_t document)
+{
+    static const uint8_t none[PASSAGE_KEY];
+    return memcmp(segment_passage(s, document), none, sizeof none) != 0;
 }
 
 int64_t segment_int(const segment *s, segment_column column, uint32_t document)
@@ -241,6 +250,25 @@ uint32_t segment_find_version(const segment *s, const uint8_t version[SEGMENT_VE
             high = middle;
     }
     return BITS_NONE;
+}
+
+uint32_t segment_at_passage(const segment *s, uint32_t place)
+{
+    uint32_t document = place < s->documents ? load_u32(at(s, SEGMENT_BY_PASSAGE, 4 * (size_t)place)) : BITS_NONE;
+    return document < s->documents ? document : BITS_NONE;
+}
+
+uint32_t segment_passage_place(const segment *s, const uint8_t key[PASSAGE_KEY])
+{
+    uint32_t low = 0, high = s->documents;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2, document = segment_at_passage(s, middle);
+        if (document != BITS_NONE && memcmp(segment_passage(s, document), key, PASSAGE_KEY) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 uint32_t segment_at_time(const segment *s, uint32_t place)

@@ -15,6 +15,7 @@
 #define SDK_SEGMENT_H
 
 #include "bits.h"
+#include "passage.h"
 #include <base/buffer.h>
 #include <sdk/record.h>
 #include <sdk/words.h>
@@ -31,6 +32,8 @@ typedef enum segment_section {
     SEGMENT_BY_TIME,     /* u32: documents in the order of (created_at, id) */
     SEGMENT_COLUMNS,     /* 8 bytes each, one row of documents after the other: segment_column */
     SEGMENT_TEXTS,       /* SEGMENT_TEXT_KEY bytes each */
+    SEGMENT_PASSAGES,    /* PASSAGE_KEY bytes each */
+    SEGMENT_BY_PASSAGE,  /* u32: documents in the order of (passage, document) */
     SEGMENT_TERM_HASHES, /* u64, sorted: segment_terms.h */
     SEGMENT_TERM_PLACES, /* u32 count, u32 where: of one document the document itself, else in SEGMENT_POSTINGS in units of 4 bytes */
     SEGMENT_POSTINGS,  /* u32 documents, ascending; of more than 1 in SEGMENT_DENSE a row of bits, at a multiple of 8 */
@@ -75,7 +78,9 @@ quipu_str segment_section_bytes(const segment *s, segment_section which);
 quipu_str segment_id(const segment *s, uint32_t document);            /* absent where it is damaged */
 const uint8_t *segment_version(const segment *s, uint32_t document);  /* SEGMENT_VERSION bytes */
 const uint8_t *segment_text_key(const segment *s, uint32_t document); /* SEGMENT_TEXT_KEY bytes */
-bool segment_has_text(const segment *s, uint32_t document);
+/* The key of what is embedded (passage.h), PASSAGE_KEY bytes; all zero where there is nothing. */
+const uint8_t *segment_passage(const segment *s, uint32_t document);
+bool segment_has_passage(const segment *s, uint32_t document);
 int64_t segment_int(const segment *s, segment_column column, uint32_t document);
 double segment_importance(const segment *s, uint32_t document);
 quipu_str segment_json(const segment *s, uint32_t document);
@@ -88,6 +93,9 @@ uint32_t segment_lower_bound(const segment *s, quipu_str id);
 uint32_t segment_find(const segment *s, const bits *alive, quipu_str id);
 /* The document of this version, or BITS_NONE. */
 uint32_t segment_find_version(const segment *s, const uint8_t version[SEGMENT_VERSION]);
+/* The first place in the order by passages whose passage is not before `key`, and the document at a place, or BITS_NONE. */
+uint32_t segment_passage_place(const segment *s, const uint8_t key[PASSAGE_KEY]);
+uint32_t segment_at_passage(const segment *s, uint32_t place);
 /* The document that stands at `place` in the order by time. */
 uint32_t segment_at_time(const segment *s, uint32_t place);
 
@@ -105,7 +113,7 @@ void *segment_extra_get(segment *s, unsigned slot);
 /* Hangs it there unless another thread was quicker; then the new one is freed. What hangs there now. */
 void *segment_extra_set(segment *s, unsigned slot, segment_extra extra);
 #define SEGMENT_EXTRA_WORDS 0u
-#define SEGMENT_EXTRA_ROWS 1u
+#define SEGMENT_EXTRA_VECTORS 1u
 #define SEGMENT_EXTRAS 2u
 
 /* The words block, opened by whoever needs it first; the segment's. Errors: CORRUPT, NO_MEMORY. */

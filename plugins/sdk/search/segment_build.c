@@ -75,39 +75,68 @@ static int compare_timed(const void *left, const void *right)
     return (a->document > b->document) - (a->document < b->document);
 }
 
-typedef struct versioned {
-    uint8_t version[SEGMENT_VERSION];
+typedef struct hashed {
+    const char *hash;
     uint32_t document;
-} versioned;
+} hashed;
 
-static int compare_versioned(const void *left, const void *right)
+static int compare_hashed(const hashed *a, const hashed *b, size_t len)
 {
-    return memcmp(((const versioned *)left)->version, ((const versioned *)right)->version, SEGMENT_VERSION);
+    int order = memcmp(a->hash, b->hash, len);
+    return order ? order : (a->document > b->document) - (a->document < b->document);
+}
+
+static int compare_versions(const void *left, const void *right)
+{
+    return compare_hashed(left, right, SEGMENT_VERSION);
+}
+
+static int compare_passages(const void *left, const void *right)
+{
+    return compare_hashed(left, right, PASSAGE_KEY);
+}
+
+/* The documents in the order of a section of hashes. */
+static bool sort_hashes(const buffer *hashes, size_t len, int (*compare)(const void *, const void *),
+                        uint32_t documents, buffer *out)
+{
+    hashed *all = hashes->failed ? NULL : malloc(((size_t)documents + 1) * sizeof *all);
+    if (!all)
+        return false;
+    for (uint32_t d = 0; d < documents; d++)
+        all[d] = (hashed){ hashes->bytes + len * d, d };
+    qsort(all, documents, sizeof *all, compare);
+    for (uint32_t d = 0; d < documents; d++)
+        put_u32(out, all[d].document);
+    free(all);
+    return true;
+}
+
+static bool sort_times(const buffer *columns, uint32_t documents, buffer *out)
+{
+    timed *times = columns->failed ? NULL : malloc(((size_t)documents + 1) * sizeof *times);
+    bool sorted = true;
+    if (!times)
+        return false;
+    for (uint32_t d = 0; d < documents; d++) {
+        times[d] = (timed){ (int64_t)load_u64(columns->bytes + 8 * (size_t)d), d };
+        sorted = sorted && (d == 0 || times[d - 1].created_at <= times[d].created_at);
+    }
+    if (!sorted)
+        qsort(times, documents, sizeof *times, compare_timed);
+    for (uint32_t d = 0; d < documents; d++)
+        put_u32(out, times[d].document);
+    free(times);
+    return true;
 }
 
 int32_t segment_sort(buffer sections[SEGMENT_SECTIONS], uint32_t documents, quipu_error *error)
 {
-    timed *times = malloc(((size_t)documents + 1) * sizeof *times);
-    versioned *versions = malloc(((size_t)documents + 1) * sizeof *versions);
-    bool good = times && versions && !sections[SEGMENT_COLUMNS].failed && !sections[SEGMENT_VERSIONS].failed;
-    bool sorted = true;
-    for (uint32_t d = 0; good && d < documents; d++) {
-        times[d] = (timed){ (int64_t)load_u64(sections[SEGMENT_COLUMNS].bytes + 8 * (size_t)d), d };
-        sorted = sorted && (d == 0 || times[d - 1].created_at <= times[d].created_at);
-        memcpy(versions[d].version, sections[SEGMENT_VERSIONS].bytes + SEGMENT_VERSION * (size_t)d, SEGMENT_VERSION);
-        versions[d].document = d;
-    }
-    if (good) {
-        if (!sorted)
-            qsort(times, documents, sizeof *times, compare_timed);
-        qsort(versions, documents, sizeof *versions, compare_versioned);
-    }
-    for (uint32_t d = 0; good && d < documents; d++) {
-        put_u32(&sections[SEGMENT_BY_TIME], times[d].document);
-        put_u32(&sections[SEGMENT_BY_VERSION], versions[d].document);
-    }
-    free(times);
-    free(versions);
+    bool good = sort_times(&sections[SEGMENT_COLUMNS], documents, &sections[SEGMENT_BY_TIME]) &&
+                sort_hashes(&sections[SEGMENT_VERSIONS], SEGMENT_VERSION, compare_versions, documents,
+                            &sections[SEGMENT_BY_VERSION]) &&
+                sort_hashes(&sections[SEGMENT_PASSAGES], PASSAGE_KEY, compare_passages, documents,
+                            &sections[SEGMENT_BY_PASSAGE]);
     return good ? QUIPU_OK : segment_no_memory(error);
 }
 
@@ -292,9 +321,9 @@ static void put_columns(record *const *records, uint32_t count, buffer *out)
         }
 }
 
-static bool put_record(buffer sections[SEGMENT_SECTIONS], const quipu_record *r)
+static bool put_record(buffer sections[SEGMENT_SECTIONS], const quipu_record *r, buffer *scratch)
 {
-    uint8_t version[SEGMENT_VERSION], key[32] = { 0 };
+    uint8_t version[SEGMENT_VERSION], key[32] = { 0 }, passage[PASSAGE_KEY];
     buffer_append_str(&sections[SEGMENT_IDS], r->id);
     put_u32(&sections[SEGMENT_ID_ENDS], (uint32_t)sections[SEGMENT_IDS].len);
     if (r->version.len != QUIPU_VERSION_LEN || hex_decode(r->version.ptr, sizeof version, version) != 0)
@@ -303,9 +332,11 @@ static bool put_record(buffer sections[SEGMENT_SECTIONS], const quipu_record *r)
     if (r->text.len)
         hash_sha256(r->text.ptr, (size_t)r->text.len, key);
     buffer_append(&sections[SEGMENT_TEXTS], key, SEGMENT_TEXT_KEY);
+    passage_key(passage_of(r, scratch), passage);
+    buffer_append(&sections[SEGMENT_PASSAGES], passage, sizeof passage);
     buffer_append_str(&sections[SEGMENT_JSON], r->json);
     put_u64(&sections[SEGMENT_JSON_ENDS], sections[SEGMENT_JSON].len);
-    return sections[SEGMENT_IDS].len <= UINT32_MAX;
+    return sections[SEGMENT_IDS].len <= UINT32_MAX && !scratch->failed;
 }
 
 static int32_t fill_sections(record *const *records, uint32_t count, text_language language,
@@ -320,7 +351,7 @@ static int32_t fill_sections(record *const *records, uint32_t count, text_langua
     for (uint32_t i = 0; i < count && code == QUIPU_OK; i++) {
         const quipu_record *r = record_view(records[i]);
         terms.document = i;
-        if (!put_record(sections, r))
+        if (!put_record(sections, r, &scratch))
             code = fail(error, QUIPU_E_TOO_LARGE, NULL, "too much for one segment of the index");
         else if (!segment_terms_each(r, &scratch, take_term, &terms) || terms.failed)
             code = segment_no_memory(error);

@@ -51,7 +51,7 @@ int32_t segment_no_memory(quipu_error *error);
 /* Puts head and sections together; frees the sections on the way. */
 int32_t segment_join(buffer sections[SEGMENT_SECTIONS], uint32_t documents, buffer *out, quipu_error *error);
 void segment_sections_free(buffer sections[SEGMENT_SECTIONS]);
-/* Fills SEGMENT_BY_VERSION and SEGMENT_BY_TIME from the versions, the columns and the order of ids. */
+/* Fills SEGMENT_BY_VERSION, SEGMENT_BY_PASSAGE and SEGMENT_BY_TIME from the versions, the passages, the columns and the order of ids. */
 int32_t segment_sort(buffer sections[SEGMENT_SECTIONS], uint32_t documents, quipu_error *error);
 /* Appends a term's documents, ascending, to postings and places. */
 void segment_put_term(buffer sections[SEGMENT_SECTIONS], uint64_t hash, const uint32_t *list, uint32_t count,

@@ -99,6 +99,7 @@ static void copy_document(merger *m, const segment *s, uint32_t document)
     put_u32(&sections[SEGMENT_ID_ENDS], (uint32_t)sections[SEGMENT_IDS].len);
     buffer_append(&sections[SEGMENT_VERSIONS], segment_version(s, document), SEGMENT_VERSION);
     buffer_append(&sections[SEGMENT_TEXTS], segment_text_key(s, document), SEGMENT_TEXT_KEY);
+    buffer_append(&sections[SEGMENT_PASSAGES], segment_passage(s, document), PASSAGE_KEY);
     buffer_append_str(&sections[SEGMENT_JSON], segment_json(s, document));
     put_u64(&sections[SEGMENT_JSON_ENDS], sections[SEGMENT_JSON].len);
 }

@@ -11,6 +11,14 @@ static uint32_t words_of(uint32_t rows)
     return rows / 32 + 1;
 }
 
+/* After 2^32 runs the numbers begin anew. */
+static uint32_t next_serial(void)
+{
+    static _Atomic uint32_t last;
+    uint32_t serial = atomic_fetch_add(&last, 1) + 1;
+    return serial ? serial : next_serial();
+}
+
 run *run_new(uint32_t dimension)
 {
     uint32_t capacity = TAIL_BYTES / (dimension * (uint32_t)sizeof(float)) / 32 * 32;
@@ -19,6 +27,7 @@ run *run_new(uint32_t dimension)
         return NULL;
     capacity = capacity ? capacity : 32;
     atomic_init(&r->users, 1);
+    r->serial = next_serial();
     r->dimension = dimension;
     r->capacity = capacity;
     r->owned = r->matrix = malloc((size_t)capacity * dimension * sizeof(float));
@@ -202,6 +211,7 @@ run *run_open(quipu_str image, quipu_str model, uint32_t dimension, int32_t *rc)
     const char *bytes = image.ptr;
     atomic_init(&r->users, 1);
     r->id = h.id;
+    r->serial = next_serial();
     r->dimension = dimension;
     r->rows = r->capacity = h.rows;
     r->partitions = h.partitions;

@@ -57,6 +57,7 @@ void run_mapping_leave(run_mapping *m);
 typedef struct run {
     atomic_uint users;
     uint64_t id;
+    uint32_t serial; /* its number in this process, from 1 */
     uint32_t dimension;
     uint32_t capacity;     /* rows that there is room for */
     _Atomic uint32_t rows; /* of the tail: grows */

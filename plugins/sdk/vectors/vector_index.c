@@ -172,7 +172,7 @@ static int32_t open_folder(vector_index *ix, const char *path, const char *name,
 {
     derived_snapshot *s = NULL;
     bool damaged = false, good = true;
-    int32_t rc = derived_open(path, name, DISK_FORMAT, false, &ix->folder, error);
+    int32_t rc = derived_open(path, name, DISK_FORMAT, ix->read_only, &ix->folder, error);
     if (rc == QUIPU_OK)
         rc = derived_read(ix->folder, &s, &damaged, error);
     if (rc == QUIPU_OK)
@@ -181,8 +181,8 @@ static int32_t open_folder(vector_index *ix, const char *path, const char *name,
     return rc;
 }
 
-int32_t vector_index_open(const char *path, const char *name, quipu_str model, uint32_t dimension, vector_index **out,
-                          bool *rebuilt, quipu_error *error)
+int32_t vector_index_open(const char *path, const char *name, bool read_only, quipu_str model, uint32_t dimension,
+                          vector_index **out, bool *rebuilt, quipu_error *error)
 {
     bool anew = false;
     *out = NULL;
@@ -193,6 +193,7 @@ int32_t vector_index_open(const char *path, const char *name, quipu_str model, u
     if (!ix)
         return vector_no_memory(error);
     ix->dimension = dimension;
+    ix->read_only = read_only;
     ix->model = str_dup(model);
     ix->model_id = str_make(ix->model, (size_t)model.len);
     if (!ix->model || pthread_mutex_init(&ix->lock, NULL) != 0) {

@@ -23,6 +23,7 @@ struct vector_index {
     quipu_str model_id;
     uint32_t dimension;
     derived *folder; /* or NULL */
+    bool read_only;  /* nothing is written there */
     pthread_mutex_t lock;
     bool settling;
     run_list images, tail;

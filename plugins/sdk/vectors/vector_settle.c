@@ -134,7 +134,7 @@ static int32_t write_images(settling *s, quipu_error *error)
     const derived_snapshot *base = derived_base(s->writer);
     for (uint64_t i = 0; i < derived_segments(base); i++)
         if (!is_kept(s, derived_segment(base, i)))
-            derived_drop(s->writer, i);
+            derived_drop_segment(s->writer, derived_segment_name(base, i));
     int32_t rc = QUIPU_OK;
     if (s->image)
         rc = derived_add_segment(s->writer, s->image, s->image_len, error);
@@ -233,7 +233,7 @@ static bool take_turn(vector_index *ix)
 int32_t vector_index_settle(vector_index *ix, const quipu_call *call, quipu_error *error)
 {
     settling s = { .ix = ix };
-    if (vector_index_unsettled(ix) == 0 || !take_turn(ix))
+    if (vector_index_unsettled(ix) == 0 || (ix->folder && ix->read_only) || !take_turn(ix))
         return QUIPU_OK;
     int32_t rc = ix->folder ? derived_begin(ix->folder, &s.writer, error) : QUIPU_OK;
     bool busy = rc == QUIPU_E_BUSY;

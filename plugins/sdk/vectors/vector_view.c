@@ -46,6 +46,11 @@ void vector_view_free(vector_view *v)
     free(v);
 }
 
+uint32_t vector_view_dimension(const vector_view *v)
+{
+    return v->dimension;
+}
+
 uint32_t vector_view_rows(const vector_view *v)
 {
     return v->rows;
@@ -74,6 +79,21 @@ static const view_run *run_of(const vector_view *v, uint32_t row)
     }
     const view_run *r = low ? &v->runs[low - 1] : NULL;
     return r && row - r->first < r->rows ? r : NULL;
+}
+
+uint64_t vector_view_place(const vector_view *v, uint32_t row)
+{
+    const view_run *r = run_of(v, row);
+    return r ? (uint64_t)r->run->serial << 32 | (row - r->first) : 0;
+}
+
+uint32_t vector_view_at_place(const vector_view *v, uint64_t place)
+{
+    uint32_t serial = (uint32_t)(place >> 32), row = (uint32_t)place;
+    for (size_t i = 0; serial && i < v->count; i++)
+        if (v->runs[i].run->serial == serial)
+            return row < v->runs[i].rows && !run_is_dead(v->runs[i].run, row) ? v->runs[i].first + row : VECTORS_NONE;
+    return VECTORS_NONE;
 }
 
 const float *vector_view_row(const vector_view *v, uint32_t row)
