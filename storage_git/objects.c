@@ -169,6 +169,11 @@ void objects_close(objects *o)
     free(o);
 }
 
+const char *objects_folder(const objects *o)
+{
+    return o->folder;
+}
+
 void objects_forget(objects *o)
 {
     database *d = database_take(o);

@@ -20,6 +20,7 @@ int32_t objects_open(const char *folder, objects **out, quipu_error *error);
 /* The same where packs may be damaged: one whose index is not sound is left out, for it could end the process. */
 int32_t objects_open_careful(const char *folder, objects **out, quipu_error *error);
 void objects_close(objects *o);
+const char *objects_folder(const objects *o);
 
 /* Appends the object's bytes to `out`. Errors: CORRUPT (missing, damaged, or of another type), IO, NO_MEMORY. */
 int32_t objects_read(objects *o, const object_id *id, object_type type, buffer *out, quipu_error *error);

@@ -1,6 +1,7 @@
 /* tree_diff.c - the difference between two trees (trees.h): folders with equal names and ids are never opened. */
 #include "trees.h"
 
+#include "object_reader.h"
 #include "tree_entries.h"
 
 #include <base/fail.h>
@@ -8,7 +9,7 @@
 enum { DEPTH_MAX = 64 };
 
 typedef struct diff {
-    objects *objects;
+    object_reader *reader;
     buffer path; /* of the folder at hand, with a '/' at its end where it is not the root */
     tree_change_fn visit;
     void *context;
@@ -19,7 +20,7 @@ static int32_t diff_folders(diff *d, const object_id *from, const object_id *to,
 
 static int32_t load(diff *d, const object_id *id, buffer *out)
 {
-    return object_id_is_none(id) ? QUIPU_OK : objects_read(d->objects, id, OBJECT_TREE, out, d->error);
+    return object_id_is_none(id) ? QUIPU_OK : object_reader_read(d->reader, id, OBJECT_TREE, out, d->error);
 }
 
 static object_id id_of(const tree_entry *entry)
@@ -101,7 +102,7 @@ static int32_t below(objects *o, const object_id *root, const char *prefix, obje
 int32_t tree_diff(objects *o, const object_id *from, const object_id *to, const char *prefix, tree_change_fn visit,
                   void *context, quipu_error *error)
 {
-    diff d = { .objects = o, .visit = visit, .context = context, .error = error };
+    diff d = { .visit = visit, .context = context, .error = error };
     object_id before, after;
     buffer_append_text(&d.path, prefix);
     if (*prefix)
@@ -109,8 +110,11 @@ int32_t tree_diff(objects *o, const object_id *from, const object_id *to, const 
     int32_t code = below(o, from, prefix, &before, error);
     if (code == QUIPU_OK)
         code = below(o, to, prefix, &after, error);
+    if (code == QUIPU_OK)
+        code = object_reader_create(o, false, &d.reader, error);
     if (code == QUIPU_OK && !object_id_equal(&before, &after))
         code = diff_folders(&d, &before, &after, 0);
+    object_reader_free(d.reader);
     buffer_free(&d.path);
     return code;
 }

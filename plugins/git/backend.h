@@ -4,7 +4,7 @@
  *   plugin.c   entry, table, life cycle                  write.c    apply: group commit over storage_git
  *   settings.c, context.c  configuration; entry          format.c   what makes a repository a store
  *   path.c     id <-> path                                view.c     the records of one commit, kept up to date
- *   view_follow.c  from commit to commit                  catalogue.c  the view on disk, shared by processes
+ *   view_follow.c, view_files.c  from commit to commit    catalogue.c  the view on disk, shared by processes
  *   message.c  commit messages and their trailers
  *   merge.c    another line of history, by record         inbox.c    what was pushed to inbox/NAME
  *   read.c     get, scan, search, stats                   history.c, migrate.c, verify.c, verify_records.c  the extensions

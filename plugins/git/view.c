@@ -106,7 +106,7 @@ void view_drop_aside(view *v, const char *path)
     for (size_t i = 0; i < v->aside_count; i++)
         if (strcmp(v->aside[i], path) == 0) {
             free(v->aside[i]);
-            v->aside[i] = v->aside[--v->aside_count];
+            memmove(v->aside + i, v->aside + i + 1, (--v->aside_count - i) * sizeof *v->aside);
             return;
         }
 }
@@ -121,7 +121,10 @@ int32_t view_put_aside(view *v, const char *path, quipu_error *error)
         v->aside = aside;
     if (!copy)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read the store");
-    v->aside[v->aside_count++] = copy;
+    size_t at = v->aside_count++; /* in the order of paths: files are read in any order */
+    for (; at > 0 && strcmp(v->aside[at - 1], path) > 0; at--)
+        v->aside[at] = v->aside[at - 1];
+    v->aside[at] = copy;
     return QUIPU_OK;
 }
 

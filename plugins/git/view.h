@@ -4,6 +4,8 @@
 
 #include "backend.h"
 
+#include <storage_git/object_reader.h>
+
 /* So many changes are worth a save: while running, and at close. */
 enum { SAVE_EVERY = 512, WORTH_SAVING = 64 };
 
@@ -32,6 +34,23 @@ int32_t view_go_to(quipu_backend *self, view *v, const object_id *to, quipu_erro
 /* The tree of a commit; none of none. */
 int32_t view_tree(quipu_backend *self, const object_id *commit_id, object_id *out, quipu_error *error);
 int32_t view_read_file(quipu_backend *self, const object_id *blob, const char *path, record **out, quipu_error *error);
+
+/* ---- view_files.c ---- */
+
+/* A file that two trees hold differently. */
+typedef struct view_file {
+    const char *path;
+    object_id before, after; /* none: not there */
+    uint64_t place;          /* of what is there after (object_reader.h) */
+    record *record;          /* what that is; NULL: no record of this path */
+} view_file;
+
+/* Reads records on several threads: of the first files, until they take much memory; *done: how many. The records are the caller's, in
+ * failure too. Errors: as objects_read, NO_MEMORY. */
+int32_t view_read_files(object_reader *reader, view_file *files, size_t count, size_t *done, quipu_error *error);
+/* Reads one; *out: NULL where the blob is no record of that path. bytes: room to read it in. */
+int32_t view_read_blob(object_reader *reader, const object_id *blob, uint64_t place, const char *path, buffer *bytes,
+                       record **out, quipu_error *error);
 
 /* ---- catalogue.c ---- */
 

@@ -5,6 +5,7 @@
 
 #include <base/fail.h>
 #include <sdk/settings.h>
+#include <stdlib.h>
 
 /* ---- files ---- */
 
@@ -39,10 +40,12 @@ int32_t record_of_file(const char *path, quipu_str bytes, record **out, quipu_er
 int32_t view_read_file(quipu_backend *self, const object_id *blob, const char *path, record **out, quipu_error *error)
 {
     buffer bytes = { 0 };
+    object_reader *reader;
     *out = NULL;
-    int32_t code = objects_read(git_store_objects(self->store), blob, OBJECT_BLOB, &bytes, error);
-    if (code == QUIPU_OK && record_of_file(path, str_make(bytes.bytes, bytes.len), out, NULL) == QUIPU_E_NO_MEMORY)
-        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a record");
+    int32_t code = object_reader_create(git_store_objects(self->store), false, &reader, error);
+    if (code == QUIPU_OK)
+        code = view_read_blob(reader, blob, OBJECT_NOWHERE, path, &bytes, out, error);
+    object_reader_free(reader);
     buffer_free(&bytes);
     return code;
 }
@@ -54,27 +57,41 @@ static int32_t no_memory(quipu_error *error)
 
 /* ---- catching up ---- */
 
-enum { SPILL_EVERY = 65536 };
+enum {
+    SPILL_EVERY = 65536,
+    FILES_AT_ONCE = 8192, /* whose places are looked up and sorted together */
+    WORTH_MAPPING = 256,
+};
 
 typedef struct catch_up {
     quipu_backend *self;
     view *view;
     derived_writer *writer; /* of a bulk: what is indexed goes to files on the way; or NULL */
+    object_reader *reader;  /* NULL until files are to be read */
+    view_file *files;       /* that wait to be read: FILES_AT_ONCE, once there is one */
+    size_t count;
+    buffer paths; /* theirs, each with its NUL byte */
     uint64_t changes;
     buffer id; /* of the change at hand */
     quipu_error *error;
 } catch_up;
 
+static bool known_id(catch_up *c, const char *path)
+{
+    buffer_clear(&c->id);
+    return path_record_id(path, &c->id) && !c->id.failed;
+}
+
 /* Removes what the file held before: by its path, or where that does not tell the id, by its content. */
-static int32_t forget_file(const catch_up *c, const tree_change *change, bool known)
+static int32_t forget_file(catch_up *c, const view_file *f)
 {
     record *before = NULL;
     int32_t code = QUIPU_OK;
-    view_drop_aside(c->view, change->path);
-    if (known) {
+    view_drop_aside(c->view, f->path);
+    if (known_id(c, f->path)) {
         record_index_remove(c->view->index, str_make(c->id.bytes, c->id.len));
     } else {
-        code = view_read_file(c->self, &change->before, change->path, &before, c->error);
+        code = view_read_file(c->self, &f->before, f->path, &before, c->error);
         if (before)
             record_index_remove(c->view->index, record_view(before)->id);
         record_free(before);
@@ -82,44 +99,86 @@ static int32_t forget_file(const catch_up *c, const tree_change *change, bool kn
     return code;
 }
 
+/* What the file holds now, once it was read, takes the place of what it held. */
+static int32_t follow_file(catch_up *c, const view_file *f)
+{
+    int32_t code = QUIPU_OK;
+    if (++c->changes % SPILL_EVERY == 0)
+        catalogue_spill(c->self, c->view, &c->writer);
+    if (!f->record && !object_id_is_none(&f->before))
+        code = forget_file(c, f);
+    if (code == QUIPU_OK && f->record) {
+        view_drop_aside(c->view, f->path);
+        code = record_index_put(c->view->index, f->record, c->error);
+    } else if (code == QUIPU_OK && !object_id_is_none(&f->after)) {
+        code = view_put_aside(c->view, f->path, c->error);
+    }
+    return code;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const view_file *x = a, *y = b;
+    if (x->place != y->place)
+        return x->place > y->place ? 1 : -1;
+    return (x->path > y->path) - (x->path < y->path); /* they lie in one buffer, in the order of the tree */
+}
+
+static int32_t prepare_files(catch_up *c)
+{
+    int32_t code = QUIPU_OK;
+    if (!c->reader)
+        code = object_reader_create(git_store_objects(c->self->store), c->count >= WORTH_MAPPING, &c->reader, c->error);
+    const char *path = c->paths.bytes;
+    for (size_t i = 0; i < c->count && code == QUIPU_OK; i++) {
+        c->files[i].path = path;
+        c->files[i].place = object_reader_place(c->reader, &c->files[i].after);
+        path += strlen(path) + 1;
+    }
+    if (code == QUIPU_OK)
+        qsort(c->files, c->count, sizeof *c->files, by_place);
+    return code;
+}
+
+/* Reads the files that wait, and follows each. */
+static int32_t follow_files(catch_up *c)
+{
+    int32_t code = c->count ? prepare_files(c) : QUIPU_OK;
+    for (size_t i = 0, done; i < c->count && code == QUIPU_OK; i += done) {
+        code = view_read_files(c->reader, c->files + i, c->count - i, &done, c->error);
+        for (size_t j = i; j < i + done; j++) {
+            if (code == QUIPU_OK)
+                code = follow_file(c, &c->files[j]);
+            record_free(c->files[j].record);
+        }
+    }
+    c->count = 0;
+    buffer_clear(&c->paths);
+    return code;
+}
+
 /* A blob's id is its version where the file is canonical, as all are that were not pushed by hand. A view of the past finds most
  * of its records in the index in this way. */
-static bool known_version(const catch_up *c, const tree_change *change, bool known)
+static bool known_version(catch_up *c, const tree_change *change)
 {
-    return known && c->view->past &&
+    return c->view->past && !object_id_is_none(&change->after) && known_id(c, change->path) &&
            record_index_revive(c->view->index, str_make(c->id.bytes, c->id.len), change->after.bytes);
 }
 
 static int32_t follow_change(void *context, const tree_change *change)
 {
     catch_up *c = context;
-    record *after = NULL;
-    int32_t code = QUIPU_OK;
-    buffer_clear(&c->id);
-    bool known = (c->view->past || object_id_is_none(&change->after)) && path_record_id(change->path, &c->id);
-    if (c->id.failed)
-        return no_memory(c->error);
-    if (++c->changes % SPILL_EVERY == 0)
-        catalogue_spill(c->self, c->view, &c->writer);
-    if (!object_id_is_none(&change->after)) {
-        if (known_version(c, change, known)) {
-            view_drop_aside(c->view, change->path);
-            return QUIPU_OK;
-        }
-        code = view_read_file(c->self, &change->after, change->path, &after, c->error);
-    }
-    if (code == QUIPU_OK && !after && !object_id_is_none(&change->before)) {
-        buffer_clear(&c->id);
-        code = forget_file(c, change, path_record_id(change->path, &c->id) && !c->id.failed);
-    }
-    if (code == QUIPU_OK && after) {
+    if (known_version(c, change)) {
         view_drop_aside(c->view, change->path);
-        code = record_index_put(c->view->index, after, c->error);
-    } else if (code == QUIPU_OK && !object_id_is_none(&change->after)) {
-        code = view_put_aside(c->view, change->path, c->error);
+        return QUIPU_OK;
     }
-    record_free(after);
-    return code;
+    if (!c->files)
+        c->files = malloc(FILES_AT_ONCE * sizeof *c->files);
+    buffer_append(&c->paths, change->path, strlen(change->path) + 1);
+    if (!c->files || c->paths.failed || c->id.failed)
+        return no_memory(c->error);
+    c->files[c->count++] = (view_file){ .before = change->before, .after = change->after };
+    return c->count == FILES_AT_ONCE ? follow_files(c) : QUIPU_OK;
 }
 
 int32_t view_tree(quipu_backend *self, const object_id *commit_id, object_id *out, quipu_error *error)
@@ -147,9 +206,14 @@ int32_t view_go_to(quipu_backend *self, view *v, const object_id *to, quipu_erro
         return code;
     record_index_begin(v->index);
     code = tree_diff(git_store_objects(self->store), &from_tree, &to_tree, RECORDS_FOLDER, follow_change, &c, error);
+    if (code == QUIPU_OK)
+        code = follow_files(&c);
     record_index_end(v->index);
     if (code == QUIPU_OK)
         v->at = *to;
+    object_reader_free(c.reader);
+    free(c.files);
+    buffer_free(&c.paths);
     buffer_free(&c.id);
     catalogue_spill_end(self, v, code == QUIPU_OK, c.writer);
     return code;

@@ -345,6 +345,79 @@ static void vectors_are_made_once_for_all_commits(void **state)
     shell("ls store/quipu/vectors-*/segment-* | cmp - before");
 }
 
+/* ---- many files at once ---- */
+
+static char *all_shown(quipu *q, const char *words)
+{
+    buffer all = { 0 };
+    char word[40];
+    for (int i = 0; i < 2600; i += 37) {
+        snprintf(word, sizeof word, "r%05d", i);
+        buffer_printf(&all, "%s ", memories_text(q, word, NULL));
+    }
+    buffer_printf(&all, "%d %d %d ", (int)memories_count(q), (int)memories_figure(q, "set_aside"),
+                  (int)memories_figure(q, "records"));
+    buffer_append_text(&all, memories_search(q, words, NULL));
+    return all.bytes;
+}
+
+/* Read on several threads in the order of the packs, with all kinds of files among them that are no canonical records of their path. */
+static void many_files_are_read_at_once(void **state)
+{
+    (void)state;
+    quipu *q = memories_open(store);
+    add_many(q, 0, 2500);
+    assert_int_equal(memories_count(q), 2500);
+    shell("git clone -q store clone 2>/dev/null && cd clone && echo junk >records/junk.json && mkdir records/z && "
+          "cp $(find . -name r00003.json) records/z/r00003.json && f=$(find . -name r00005.json) && "
+          "tr -d '\\n' <$f | sed 's/fox 5/lynx 5/' >new && mv new $f && echo '{}' >$(find . -name r00006.json) && "
+          "rm $(find . -name r00007.json) && find . -name 'r001*.json' -delete && "
+          "find . -name 'r002*.json' -o -name 'r010*.json' -o -name 'r011*.json' -o -name 'r012*.json' | "
+          "xargs sed -i 's/fox/wolf/' && git add -A && "
+          "git -c user.name=x -c user.email=x@x commit -qm By-hand && git push -q");
+    char *followed = all_shown(q, "lynx"); /* 503 files from one commit to the next */
+    assert_string_equal(memories_search(q, "lynx", NULL), "r00005 ");
+    assert_int_equal(memories_count(q), 2500 - 100 - 2);
+    assert_int_equal(memories_figure(q, "set_aside"), 3);
+    assert_string_equal(memories_text(q, "r00203", NULL), "wolf 203 of many");
+    assert_string_equal(memories_text(q, "r01203", NULL), "wolf 1203 of many");
+    assert_string_equal(memories_text(q, "r00007", NULL), "");
+    memories_close(q);
+    static const char *const before[] = { "true", "git -C store gc -q --prune=now", "git -C store repack -adfq" };
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {
+        shell(before[i]); /* our packs; and git's, with differences to anything */
+        shell("rm -rf store/quipu/catalogue");
+        q = memories_open(store);
+        char *anew = all_shown(q, "lynx");
+        assert_string_equal(anew, followed);
+        free(anew);
+        assert_string_equal(memories_faults(q), "records records/5/1/b/b/r00006.json\nrecords records/junk.json\n"
+                                                "records records/z/r00003.json\n");
+        memories_close(q);
+    }
+    free(followed);
+}
+
+static void a_file_whose_object_is_lost_fails_the_reading_of_many(void **state)
+{
+    (void)state;
+    quipu *q = memories_open(store);
+    add_many(q, 0, 1200);
+    memories_close(q);
+    shell("rm -rf store/quipu/catalogue && cd store && b=$(git rev-parse main:$(git ls-tree -r --name-only main | grep "
+          "r00700)) "
+          "&& git rev-list --objects --all | cut -c1-40 | grep -v $b | git pack-objects -q ../less >/dev/null && "
+          "rm -f objects/pack/* && mv ../less-*.pack ../less-*.idx objects/pack && cd objects/pack && "
+          "for f in less-*; do mv $f $(echo $f | sed s/less/pack/); done");
+    assert_int_equal(memories_try_open(store, NULL, 0, &q), QUIPU_OK);
+    quipu_scan query = { .struct_size = sizeof query };
+    listed all = { .count = 0 };
+    quipu_error error = { .struct_size = sizeof error };
+    assert_int_equal(quipu_scan_records(q, &query, note_listed, &all, NULL, &error), QUIPU_E_CORRUPT);
+    assert_non_null(strstr(error.message, "is missing"));
+    memories_close(q);
+}
+
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -358,6 +431,8 @@ int main(void)
         FRESH(a_damaged_record_in_the_catalogue_is_read_anew),
         FRESH(a_list_that_comes_upon_damage_goes_on_behind_what_it_showed),
         FRESH(vectors_are_made_once_for_all_commits),
+        FRESH(many_files_are_read_at_once),
+        FRESH(a_file_whose_object_is_lost_fails_the_reading_of_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
