@@ -60,7 +60,8 @@ LIBCORE    := $(B)/lib/libcore.a
 LIBTEST    := $(B)/lib/libtest.a
 
 BASE_LIBS    := -lcrypto
-SDK_LIBS     := -lcjson -lstemmer -lutf8proc -lopenblas -lm
+# Of these each file links what it uses (--as-needed): libcurl only where sdk/http.h is used.
+SDK_LIBS     := -lcjson -lstemmer -lutf8proc -lopenblas -lcurl -lm
 STORAGE_LIBS := -lgit2 -ldeflate
 
 PLUGINS := $(filter-out sdk,$(sort $(foreach f,$(wildcard plugins/*/*.c),$(word 2,$(subst /, ,$(f))))))

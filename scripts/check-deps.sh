@@ -62,6 +62,8 @@ xargs grep -n '^[ 	]*#[ 	]*include' /dev/null <"$list" | awk '
             refuse("cblas.h only under plugins/sdk/, in an embedder, and in bench/ as a peer")
         if (name == "dlfcn.h" && file != "host_shim/core/loader.c" && owner != "examples")
             refuse("dlfcn.h only in host_shim/core/loader.c")
+        if (name ~ /^curl\// && file !~ /^plugins\/sdk\/http\//)
+            refuse("libcurl only under plugins/sdk/http/; use sdk/http.h")
         if (name == "sqlite3.h" && file !~ /^(plugins\/sqlite|bench)\//)
             refuse("sqlite3.h only under plugins/sqlite/, and in bench/ as a peer")
     }

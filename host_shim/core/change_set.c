@@ -71,7 +71,7 @@ int32_t quipu_change_set_begin(quipu *q, const quipu_write_options *options, qui
     if (code != QUIPU_OK)
         return code;
     quipu_change_set fresh = { .struct_size = sizeof fresh,
-                               .time = host_now(),
+                               .time = host_time(),
                                .author = str_of(q->author),
                                .operation = str_of("update"),
                                .source = str_of(q->source) };

@@ -18,7 +18,7 @@ static const host *host_of(const quipu_host *table)
     return table->data;
 }
 
-int64_t host_now(void)
+int64_t host_time(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -56,7 +56,7 @@ static void log_write(const quipu_host *table, uint32_t level, const quipu_str *
     host_log_to(host_of(table), level, component, message);
 }
 
-void host_log(const host *h, uint32_t level, const char *component, quipu_str message)
+void host_write_log(const host *h, uint32_t level, const char *component, quipu_str message)
 {
     quipu_str who = str_of(component);
     host_log_to(h, level, &who, &message);
@@ -65,7 +65,7 @@ void host_log(const host *h, uint32_t level, const char *component, quipu_str me
 static int64_t clock_now(const quipu_host *table)
 {
     (void)table;
-    return host_now();
+    return host_time();
 }
 
 static int64_t clock_monotonic(const quipu_host *table)

@@ -23,8 +23,8 @@ void host_begin(host *h, quipu_log_fn log, quipu_service_fn services, void *cont
 void host_end(host *h, bool call);
 /* One line of the log; the message without line ends. */
 void host_log_to(const host *h, uint32_t level, const quipu_str *component, const quipu_str *message);
-void host_log(const host *h, uint32_t level, const char *component, quipu_str message);
+void host_write_log(const host *h, uint32_t level, const char *component, quipu_str message);
 /* The time of day in microseconds, as the clock service has it. */
-int64_t host_now(void);
+int64_t host_time(void);
 
 #endif

@@ -199,7 +199,7 @@ static void log_lines(const quipu *q, const faults *f)
     const char *line = f->lines.bytes;
     while (line && *line) {
         size_t len = strcspn(line, "\n");
-        host_log(&q->host, QUIPU_LOG_ERROR, q->name, str_make(line, len));
+        host_write_log(&q->host, QUIPU_LOG_ERROR, q->name, str_make(line, len));
         line += len + (line[len] == '\n');
     }
 }
@@ -255,9 +255,10 @@ static void remember(opening *o)
     made.embedder = str_present(o->embedder) ? str_dup(o->embedder) : NULL;
     made.embedder_config = str_present(o->embedder_config) ? str_dup(o->embedder_config) : NULL;
     if (store_settings_write(o->q->path, &made, &error) != QUIPU_OK)
-        host_log(&o->q->host,
-                 error.code == QUIPU_E_READ_ONLY || error.code == QUIPU_E_DENIED ? QUIPU_LOG_INFO : QUIPU_LOG_WARNING,
-                 "store", str_of(error.message));
+        host_write_log(&o->q->host,
+                       error.code == QUIPU_E_READ_ONLY || error.code == QUIPU_E_DENIED ? QUIPU_LOG_INFO
+                                                                                       : QUIPU_LOG_WARNING,
+                       "store", str_of(error.message));
     made.backend = NULL; /* the handle's */
     store_settings_free(&made);
 }

@@ -46,7 +46,7 @@ static int32_t note_model(receipt *r, quipu *q, quipu_error *error)
 int32_t receipt_begin(receipt *r, quipu *q, quipu_str as_of, uint32_t mode, int64_t now, const quipu_call *call,
                       quipu_error *error)
 {
-    r->now = now == QUIPU_TIME_NONE ? host_now() : now;
+    r->now = now == QUIPU_TIME_NONE ? host_time() : now;
     int32_t code = pin_commit(r, q, as_of, call, error);
     return code == QUIPU_OK && mode != QUIPU_SEARCH_LEXICAL ? note_model(r, q, error) : code;
 }
@@ -128,7 +128,7 @@ int32_t receipt_print(const receipt *r, quipu *q, cJSON *request, buffer *out, q
     if (r->results.failed || !complete_request(r, request))
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
     buffer_printf(out, "{\"form\":%d,\"made_at\":", RECEIPT_FORM);
-    print_time(host_now(), out);
+    print_time(host_time(), out);
     buffer_append_text(out, ",\"backend\":");
     json_print_string(str_of(quipu_backend_name(q)), out);
     buffer_append_text(out, ",\"commit\":");

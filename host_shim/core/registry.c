@@ -240,7 +240,7 @@ static void log_faults(const host *h, const char *path, const faults *f)
         size_t len = strcspn(line, "\n");
         buffer_printf(&text, "plugin %s refused: %.*s", path, (int)len, line);
         if (!text.failed)
-            host_log(h, QUIPU_LOG_ERROR, "loader", str_make(text.bytes, text.len));
+            host_write_log(h, QUIPU_LOG_ERROR, "loader", str_make(text.bytes, text.len));
         buffer_free(&text);
         line += len + (line[len] == '\n');
     }

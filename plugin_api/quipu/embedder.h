@@ -37,7 +37,8 @@ typedef struct quipu_embedder_api {
     int32_t (*close)(quipu_embedder *self, const quipu_call *call, quipu_error *error) QUIPU_NOEXCEPT;
 
     /* Describes the model; its texts are the plugin's until close. [any-thread] [open] [fast]
-     * out: lent by the caller with struct_size set. */
+     * out: lent by the caller with struct_size set. Errors: NETWORK (an endpoint that has not answered yet must say the
+     * dimension: an embed that succeeds makes it known). */
     int32_t (*model)(quipu_embedder *self, quipu_model *out, quipu_error *error) QUIPU_NOEXCEPT;
 
     /* Embeds texts, an array of quipu_str; one visit a text, in any order. [any-thread] [open] [may-block]

@@ -86,12 +86,14 @@ static int32_t bert_embedder_open(const quipu_host *host, quipu_str config, cons
     return code;
 }
 
-static void bert_embedder_describe(const void *model, quipu_model *out)
+static int32_t bert_embedder_describe(const void *model, quipu_model *out, quipu_error *error)
 {
     const bert_embedder *self = model;
+    (void)error;
     out->dimension = self->model->hidden;
     out->id = str_of(self->model->id);
     out->batch = BATCH;
+    return QUIPU_OK;
 }
 
 static int32_t bert_embedder_embed(void *model, const quipu_array *texts, uint32_t purpose, quipu_vector_fn visit,
@@ -104,5 +106,7 @@ static int32_t bert_embedder_embed(void *model, const quipu_array *texts, uint32
 static const embedder_kind bert_kind = { bert_embedder_open, bert_embedder_close, bert_embedder_describe,
                                          bert_embedder_embed };
 
-EMBEDDER_PLUGIN("quipu.embed_bert", "bert",
-                "sentence encoders of the BERT family (MiniLM, BGE, GTE, E5), from a folder, on BLAS", 0, bert_kind);
+EMBEDDER_API(bert, bert_kind);
+EMBEDDER_PLUGIN("quipu.embed_bert", 0,
+                EMBEDDER_DESC(bert, "bert",
+                              "sentence encoders of the BERT family (MiniLM, BGE, GTE, E5), from a folder, on BLAS"));

@@ -48,12 +48,14 @@ static int32_t hash_open(const quipu_host *host, quipu_str config, const quipu_c
     return QUIPU_OK;
 }
 
-static void hash_describe(const void *model, quipu_model *out)
+static int32_t hash_describe(const void *model, quipu_model *out, quipu_error *error)
 {
     const hash_model *m = model;
+    (void)error;
     out->dimension = m->dimension;
     out->id = (quipu_str){ m->id, strlen(m->id) };
     out->batch = BATCH;
+    return QUIPU_OK;
 }
 
 static int32_t hash_embed(void *model, const quipu_array *texts, uint32_t purpose, quipu_vector_fn visit, void *context,
@@ -77,6 +79,7 @@ static int32_t hash_embed(void *model, const quipu_array *texts, uint32_t purpos
 
 static const embedder_kind hash_kind = { hash_open, free, hash_describe, hash_embed };
 
-EMBEDDER_PLUGIN("quipu.embed_hash", "hash",
-                "hashed words and characters: needs no model, finds spellings rather than meanings",
-                QUIPU_PLUGIN_FORK_SAFE, hash_kind);
+EMBEDDER_API(hash, hash_kind);
+EMBEDDER_PLUGIN("quipu.embed_hash", QUIPU_PLUGIN_FORK_SAFE,
+                EMBEDDER_DESC(hash, "hash",
+                              "hashed words and characters: needs no model, finds spellings rather than meanings"));

@@ -75,9 +75,7 @@ int32_t embedder_model(quipu_embedder *self, quipu_model *out, quipu_error *erro
     int32_t code = need_open(self, error);
     if (code == QUIPU_OK)
         code = abi_check_out(out, sizeof *out, "quipu_model", error);
-    if (code == QUIPU_OK)
-        self->kind->describe(self->model, out);
-    return code;
+    return code == QUIPU_OK ? self->kind->describe(self->model, out, error) : code;
 }
 
 int32_t embedder_embed(quipu_embedder *self, const quipu_array *texts, uint32_t purpose, quipu_vector_fn visit,
