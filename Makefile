@@ -133,10 +133,12 @@ include tests/models/models.mk
 # tests/crash/ drives the git backend through a faulty table of file operations: it links the backend itself.
 CRASH_OBJ := $(call objects,$(filter-out tests/crash/test_%,$(wildcard tests/crash/*.c)) $(wildcard plugins/git/*.c))
 
+SWAP_OBJ := $(call objects,$(filter-out tests/swap/test_%,$(wildcard tests/swap/*.c)))
+
 # A test named after a plugin links it: test_embed_bert.c and plugins/embed_bert/.
 tested_plugin = $(call objects,$(wildcard plugins/$(patsubst test_%,%,$(basename $(notdir $(1))))/*.c))
 define test_rule
-$(B)/tests/$(basename $(notdir $(1))): $(call objects,$(1)) $(call tested_plugin,$(1)) $(if $(filter tests/crash/%,$(1)),$(CRASH_OBJ)) $(TEST_ARCHIVES)
+$(B)/tests/$(basename $(notdir $(1))): $(call objects,$(1)) $(call tested_plugin,$(1)) $(if $(filter tests/crash/%,$(1)),$(CRASH_OBJ)) $(if $(filter tests/swap/%,$(1)),$(SWAP_OBJ)) $(TEST_ARCHIVES)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -pie -o $$@ $$^ $$(TEST_LIBS)

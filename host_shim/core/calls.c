@@ -67,10 +67,15 @@ int32_t quipu_enter(quipu *q, quipu_lease *lease, quipu_error *error)
     int32_t code = check_struct(lease, sizeof *lease, "lease", error);
     if (code == QUIPU_OK)
         code = handle_enter(q, &p, error);
+    while (code == QUIPU_OK && p.inside->tap && tap_lease_begin(p.inside->tap) == TAP_SWITCHED) {
+        slot_leave(p.count);
+        code = handle_enter(q, &p, error);
+    }
     if (code != QUIPU_OK)
         return code;
-    lease->api = p.inside->api;
-    lease->self = p.inside->self;
+    const tap *t = p.inside->tap;
+    lease->api = t ? t->old.api : p.inside->api;
+    lease->self = t ? t->old.self : p.inside->self;
     lease->token = p.count;
     return QUIPU_OK;
 }
@@ -78,8 +83,11 @@ int32_t quipu_enter(quipu *q, quipu_lease *lease, quipu_error *error)
 void quipu_leave(quipu *q, quipu_lease *lease)
 {
     (void)q;
-    if (lease && lease->token)
-        slot_leave(lease->token);
-    if (lease)
-        lease->token = NULL;
+    if (!lease || !lease->token)
+        return;
+    tap *t = slot_generation_of(lease->token)->tap;
+    if (t)
+        tap_lease_end(t);
+    slot_leave(lease->token);
+    lease->token = NULL;
 }

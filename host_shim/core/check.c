@@ -348,6 +348,8 @@ void check_migrate(const quipu_migrate_api *api, faults *f)
     int have = (api->position != NULL) + (api->fence != NULL) + (api->unfence != NULL) + (api->fenced != NULL);
     if (have != 0 && have != 4)
         faults_add(f, QUIPU_EXT_MIGRATE ": half a group: position, fence, unfence and fenced belong together");
+    if (QUIPU_HAS(api, release) && (!api->hold != !api->release || (api->hold && have == 0)))
+        faults_add(f, QUIPU_EXT_MIGRATE ": half a group: hold and release belong together, and to fence");
 }
 
 void check_verify(const quipu_verify_api *api, faults *f)

@@ -1,6 +1,6 @@
 /* loader.c - see loader.h. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* dladdr1 */
+#define _GNU_SOURCE /* dladdr1, memfd_create */
 #endif
 #include "loader.h"
 
@@ -8,10 +8,14 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <link.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* Takes `text` over; false without memory. */
@@ -147,6 +151,42 @@ void *loader_open(const char *absolute_path, faults *f)
     void *handle = dlopen(absolute_path, RTLD_NOW | RTLD_LOCAL);
     if (!handle)
         faults_add(f, "the dynamic linker refused it: %s", dlerror());
+    return handle;
+}
+
+static bool copy_file(int from, int to)
+{
+    char bytes[65536];
+    ssize_t got;
+    while ((got = read(from, bytes, sizeof bytes)) != 0) {
+        if (got < 0 && errno == EINTR)
+            continue;
+        for (ssize_t put = 0, done = 0; got > 0 && done < got; done += put)
+            if ((put = write(to, bytes + done, (size_t)(got - done))) <= 0)
+                return false;
+        if (got < 0)
+            return false;
+    }
+    return true;
+}
+
+/* The descriptor of the copy stays open for ever, because its number is the name by which the linker knows the copy. */
+void *loader_open_copy(const char *absolute_path, faults *f)
+{
+    char name[64];
+    void *handle = NULL;
+    int from = open(absolute_path, O_RDONLY | O_CLOEXEC), copy = memfd_create("quipu-plugin", MFD_CLOEXEC);
+    if (from < 0 || copy < 0 || !copy_file(from, copy)) {
+        faults_add(f, "the file was replaced after this process had loaded it, and cannot be copied: %s",
+                   strerror(errno));
+    } else {
+        snprintf(name, sizeof name, "/proc/self/fd/%d", copy);
+        handle = loader_open(name, f);
+    }
+    if (from >= 0)
+        close(from);
+    if (copy >= 0 && !handle)
+        close(copy);
     return handle;
 }
 

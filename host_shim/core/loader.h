@@ -25,6 +25,8 @@ int32_t folder_plugins(const char *folder, folders *names, quipu_error *error);
 
 /* Maps the file. Its constructors run here. NULL and a fault where it fails. */
 void *loader_open(const char *absolute_path, faults *f);
+/* The same for a file whose name the dynamic linker knows from another one: maps a copy of it that lies in memory. */
+void *loader_open_copy(const char *absolute_path, faults *f);
 /* The entry, and the size of the exported object (0: not known). NULL and a fault where there is none. */
 const quipu_plugin *loader_entry(void *handle, uint64_t *symbol_size, faults *f);
 void loader_close(void *handle);

@@ -84,26 +84,33 @@ static void look_at_file(plugin *p, faults *f)
     close(fd);
 }
 
-/* The accepted plugin of this path. A file that took its place since is a fault: the dynamic linker would answer with the
- * old code. */
-static plugin *find_loaded(const plugin *wanted, faults *f)
+/* The accepted plugin of this path and file. *replaced: there is one of this path, but the file is another one by now. */
+static plugin *find_loaded(const plugin *wanted, bool *replaced)
 {
+    *replaced = false;
     for (plugin *p = all; p; p = p->next)
         if (strcmp(p->path, wanted->path) == 0) {
             if (p->device == wanted->device && p->inode == wanted->inode)
                 return p;
-            faults_add(
-                f, "the file was replaced after this process had loaded it: install it under another name, or start "
-                   "the process again");
+            *replaced = true;
         }
     return NULL;
 }
 
+/* How a file is loaded. The dynamic linker goes by names and inodes: under the name of a file that it has mapped it answers with the old
+ * code, whatever lies there now. */
+typedef enum loading {
+    LOAD_NOT,  /* only looked at */
+    LOAD_OPEN, /* one that was replaced is a fault */
+    LOAD_RENEW /* one that was replaced is loaded from a copy */
+} loading;
+
 /* Checks the file and, with `load`, what it maps to. The answer is the accepted plugin of the list, or else a plugin for the
  * caller to free, with its faults. Without memory: NULL. Called with the lock held. */
-static plugin *examine(const char *path, bool load, bool *listed, faults *f)
+static plugin *examine(const char *path, loading load, bool *listed, faults *f)
 {
     uint64_t symbol_size;
+    bool replaced = false;
     plugin *p = calloc(1, sizeof *p);
     *listed = false;
     if (!p)
@@ -115,15 +122,19 @@ static plugin *examine(const char *path, bool load, bool *listed, faults *f)
         return p;
     }
     look_at_file(p, f);
-    plugin *known = f->count == 0 ? find_loaded(p, f) : NULL;
+    plugin *known = f->count == 0 ? find_loaded(p, &replaced) : NULL;
     if (known) {
         plugin_free(p);
         *listed = true;
         return known;
     }
-    if (f->count > p->note.faults || !load)
+    if (replaced && load != LOAD_RENEW)
+        faults_add(f,
+                   "the file was replaced after this process had loaded it: swap to the backend anew, install it under "
+                   "another name, or start the process again");
+    if (f->count > p->note.faults || load == LOAD_NOT)
         return p;
-    p->handle = loader_open(p->path, f);
+    p->handle = replaced ? loader_open_copy(p->path, f) : loader_open(p->path, f);
     p->entry = p->handle ? loader_entry(p->handle, &symbol_size, f) : NULL;
     if (p->entry)
         check_entry(p->entry, symbol_size, &p->note, f);
@@ -251,6 +262,7 @@ typedef struct search_state {
     bool embedder;
     quipu_str name;
     const host *h;
+    loading load;
     bool by_name; /* the file is NAME.so: its faults are the answer; otherwise they are only logged */
 } search_state;
 
@@ -271,7 +283,7 @@ static int32_t try_file(const search_state *s, const char *folder, const char *f
         buffer_free(&path);
         return 0;
     }
-    plugin *p = examine(path.bytes, true, &listed, &f);
+    plugin *p = examine(path.bytes, s->load, &listed, &f);
     if (!p) {
         code = fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
     } else if (f.count > 0) {
@@ -324,11 +336,11 @@ static int32_t fail_not_found(bool embedder, quipu_str name, const folders *in, 
     return code;
 }
 
-int32_t registry_acquire(bool embedder, quipu_str name, quipu_str search_path, const host *h, plugin_use *out,
-                         quipu_error *error)
+int32_t registry_acquire(bool embedder, quipu_str name, quipu_str search_path, bool renew, const host *h,
+                         plugin_use *out, quipu_error *error)
 {
     folders in;
-    search_state s = { .embedder = embedder, .name = name, .h = h };
+    search_state s = { .embedder = embedder, .name = name, .h = h, .load = renew ? LOAD_RENEW : LOAD_OPEN };
     *out = (plugin_use){ 0 };
     if (!check_name(name))
         return fail(error, QUIPU_E_INVALID, embedder ? "embedder" : "backend",
@@ -401,7 +413,7 @@ int32_t registry_inspect(const char *path, bool load, quipu_plugin_fn visit, voi
     faults f = { 0 };
     bool listed;
     registry_lock();
-    plugin *p = examine(path, load, &listed, &f);
+    plugin *p = examine(path, load ? LOAD_OPEN : LOAD_NOT, &listed, &f);
     if (!p) {
         registry_unlock();
         return QUIPU_E_NO_MEMORY;

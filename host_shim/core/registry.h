@@ -2,7 +2,8 @@
  * registry.h - the plugins of this process: found by name, checked, initialised and counted.
  *
  * Invariants:
- *   1. A plugin in the list passed every check, and stays mapped until the process ends.
+ *   1. A plugin in the list passed every check, and stays mapped until the process ends. One path may be there several times, with
+ *      another file each time; the newest comes first.
  *   2. init was called exactly once where `uses` > 0; deinit follows when it falls to 0.
  *   3. All of it is under one recursive lock.
  */
@@ -22,10 +23,11 @@ typedef struct plugin_use {
 } plugin_use;
 
 /* Finds the backend (or embedder) of that name: first the file NAME.so, then any plugin that offers it; loads, checks and
- * initialises its plugin. Faults go to the log of `h`, a line each.
+ * initialises its plugin. Faults go to the log of `h`, a line each. renew: a file that took the place of a loaded one is loaded from a
+ * copy beside it (the dynamic linker would answer with the old code); else that is a fault.
  * Errors: NOT_FOUND (field: "backend" or "embedder"), PLUGIN, ABI, FORKED, and those of init. */
-int32_t registry_acquire(bool embedder, quipu_str name, quipu_str search_path, const host *h, plugin_use *out,
-                         quipu_error *error);
+int32_t registry_acquire(bool embedder, quipu_str name, quipu_str search_path, bool renew, const host *h,
+                         plugin_use *out, quipu_error *error);
 /* One use less. after_fork: the use was acquired before fork, and the plugin's code must not run. */
 void registry_release(plugin *p, bool after_fork);
 /* True where the plugin claims that a child may use it. */

@@ -50,6 +50,8 @@ int32_t slot_prepare(slot *s, slot_generation **out, quipu_error *error)
             return fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
         memset(memory, 0, sizeof *g);
         g = memory;
+        for (uint32_t i = 0; i < SLOT_STRIPES; i++)
+            g->stripes[i].of = g;
         g->older = s->all;
         s->all = g;
     }
@@ -83,6 +85,13 @@ int32_t slot_publish(slot *s, const quipu_backend_api *api, quipu_backend *self,
     if (old)
         *old = before;
     return before ? slot_drain(before, deadline_ns, error) : QUIPU_OK;
+}
+
+void slot_drain_all(slot *s)
+{
+    for (slot_generation *g = s->all; g; g = g->older)
+        if (g != atomic_load(&s->current) && !g->spare)
+            (void)slot_drain(g, 0, NULL);
 }
 
 void slot_end(slot *s)

@@ -22,6 +22,7 @@
 /* How many calls are inside, of the threads that share this stripe. */
 typedef struct slot_stripe {
     _Alignas(SLOT_LINE) atomic_uint_fast64_t inside;
+    struct slot_generation *of;
 } slot_stripe;
 
 typedef struct slot_generation {
@@ -72,7 +73,13 @@ static inline void slot_leave(atomic_uint_fast64_t *inside)
     atomic_fetch_sub_explicit(inside, 1, memory_order_release);
 }
 
-/* The three below are for one control thread at a time. */
+/* The generation that the caller is inside of, from what slot_enter gave. */
+static inline const slot_generation *slot_generation_of(const atomic_uint_fast64_t *inside)
+{
+    return ((const slot_stripe *)(const void *)inside)->of;
+}
+
+/* Those below are for one control thread at a time. */
 
 /* Puts a backend into the slot (api NULL: shuts it) and waits until nobody is inside the one before. *old gets that one, or
  * NULL; NULL in place of `old` is legal. deadline_ns: CLOCK_MONOTONIC; 0: none.
@@ -86,6 +93,8 @@ int32_t slot_prepare(slot *s, slot_generation **out, quipu_error *error);
 slot_generation *slot_exchange(slot *s, slot_generation *next);
 /* Waits until nobody is inside a generation that is no longer current; slot_prepare may give it out again then. Errors: TIMEOUT. */
 int32_t slot_drain(slot_generation *g, int64_t deadline_ns, quipu_error *error);
+/* The same for all that are not current, without a deadline. */
+void slot_drain_all(slot *s);
 /* Frees all generations; nothing may enter any more. */
 void slot_end(slot *s);
 

@@ -160,7 +160,24 @@ void store_settings_free(store_settings *s)
     free(s->backend_config);
     free(s->embedder);
     free(s->embedder_config);
+    free(s->moved_to);
+    free(s->filling_from);
     *s = (store_settings){ 0 };
+}
+
+bool store_settings_copy(const store_settings *from, store_settings *out)
+{
+    char *const *texts[] = { &from->backend,         &from->backend_config, &from->embedder,
+                             &from->embedder_config, &from->moved_to,       &from->filling_from };
+    char **places[] = { &out->backend,         &out->backend_config, &out->embedder,
+                        &out->embedder_config, &out->moved_to,       &out->filling_from };
+    bool whole = true;
+    *out = (store_settings){ 0 };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        *places[i] = *texts[i] ? str_dup(str_of(*texts[i])) : NULL;
+        whole = whole && !*texts[i] == !*places[i];
+    }
+    return whole;
 }
 
 static int32_t settings_path(const char *store, buffer *out, quipu_error *error)
@@ -175,10 +192,9 @@ static int32_t take_member(const cJSON *member, store_settings *out, const char 
         const char *name;
         char **text;
         bool object;
-    } rows[] = { { "backend", &out->backend, false },
-                 { "backend_config", &out->backend_config, true },
-                 { "embedder", &out->embedder, false },
-                 { "embedder_config", &out->embedder_config, true } };
+    } rows[] = { { "backend", &out->backend, false },   { "backend_config", &out->backend_config, true },
+                 { "embedder", &out->embedder, false }, { "embedder_config", &out->embedder_config, true },
+                 { "moved_to", &out->moved_to, false }, { "filling_from", &out->filling_from, false } };
     int64_t format;
     if (strcmp(member->string, "format") == 0) {
         if (json_is_int(member, &format) && format == STORE_FORMAT)
@@ -259,6 +275,8 @@ int32_t store_settings_write(const char *store, const store_settings *s, quipu_e
     append_member(&text, "backend_config", s->backend_config, true);
     append_member(&text, "embedder", s->embedder, false);
     append_member(&text, "embedder_config", s->embedder_config, true);
+    append_member(&text, "moved_to", s->moved_to, false);
+    append_member(&text, "filling_from", s->filling_from, false);
     buffer_append_text(&text, "\n}\n");
     if (code == QUIPU_OK && text.failed)
         code = fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");

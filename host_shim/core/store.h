@@ -3,8 +3,9 @@
  *
  *     {"format":1,"backend":"git","backend_config":{...},"embedder":"hash","embedder_config":{...}}
  *
- * The folder belongs to the backend, who makes or refuses it; this file is added after the first successful open and never
- * changed here afterwards. Mode 0600, because a setting may be a secret.
+ * The folder belongs to the backend, who makes or refuses it; this file is added after the first successful open and is only
+ * changed by a swap, which adds "moved_to" to the store that was left and "filling_from" to the one that is being filled. Mode 0600,
+ * because a setting may be a secret.
  */
 #ifndef CORE_STORE_H
 #define CORE_STORE_H
@@ -21,11 +22,16 @@ typedef struct store_settings {
     char *backend_config; /* JSON objects, on one line */
     char *embedder;
     char *embedder_config;
+    char *moved_to;     /* the place of the store that took over, as moved.h has places */
+    char *filling_from; /* the path of the store from which records are still being copied */
 } store_settings;
 
 /* The absolute path of the store's folder, for the caller to free. given: or absent: the default of quipu.h. make_parents: the folders
  * above it are made (0700) where they are not there. Errors: INVALID (field "store"), NOT_FOUND, DENIED, IO, NO_MEMORY. */
 int32_t store_locate(quipu_str given, bool make_parents, char **out, quipu_error *error);
+
+/* A copy. False without memory; it can be freed all the same. */
+bool store_settings_copy(const store_settings *from, store_settings *out);
 
 /* True where there is no such folder, or nothing in it. */
 bool store_is_empty(const char *store);

@@ -112,16 +112,87 @@ QUIPU_API const char *quipu_error_text(int32_t code);
 
 /* ---- a store ---- */
 
-/* Opens a store, or makes it. [any-thread] [may-block]
+/* Opens a store, or makes it. A store that was swapped away leads to the one that took over, unless `backend` names its own: so the old
+ * one can be read, and writing to it is answered with QUIPU_E_MOVED. [any-thread] [may-block]
  * out: handed over, ended with quipu_close; NULL on failure. Errors: NOT_FOUND (no such backend, field "backend"; no such store),
  * PLUGIN and ABI (every fault in the log, the first in the message), and those of the backend's open. */
 QUIPU_API int32_t quipu_open(const quipu_options *options, quipu **out, quipu_error *error);
 /* Waits for calls under way, makes everything durable, frees. NULL is nothing to do. [any-thread] [may-block]
  * Not from inside a visitor or sink of the same handle: that call would wait for itself. The handle is gone whatever is answered. Errors: IO, FULL. */
 QUIPU_API int32_t quipu_close(quipu *q, quipu_error *error);
-/* The name of the active backend, and the store's folder; the handle's until quipu_close. [any-thread] [fast] */
+/* The name of the active backend, and the store's folder; the handle's until quipu_close, also after a swap. [any-thread] [fast] */
 QUIPU_API const char *quipu_backend_name(quipu *q);
 QUIPU_API const char *quipu_store_path(quipu *q);
+
+/* ---- another backend in its place ---- */
+
+#define QUIPU_SWAP_DROP_HISTORY 1u /* the new backend keeps no history, or not in this way: go on without it */
+#define QUIPU_SWAP_VOLATILE 2u /* the new backend keeps nothing on the disk: go on, and set no fence in the old store */
+#define QUIPU_SWAP_TRIAL 4u    /* do everything but switch; a later swap to the same place begins with what is there */
+
+typedef struct quipu_swap_options {
+    uint32_t struct_size;
+    uint32_t flags;           /* QUIPU_SWAP_* */
+    quipu_str backend;        /* the new backend's name */
+    quipu_str backend_config; /* JSON object with its settings; absent: all defaults */
+    quipu_str store;   /* its folder, not there or empty; absent: beside the old one, with ".BACKEND" at its end */
+    uint64_t samples;  /* searches to compare; 0: 16; at most 1,000 */
+    uint64_t drain_ms; /* how long calls inside the old backend are waited for after the switch; 0: 30,000 */
+} quipu_swap_options;
+
+#define QUIPU_SWAPPED_FENCED 1u    /* other processes that write to the old store are told where to go */
+#define QUIPU_SWAPPED_HISTORY 2u   /* the history came along, revision by revision */
+#define QUIPU_SWAPPED_RELOADED 4u  /* the same store and backend, with the plugin file as it is now */
+#define QUIPU_SWAPPED_LINGERS 8u   /* calls are still inside the old backend; it is closed with the handle */
+#define QUIPU_SWAPPED_TRIAL 16u    /* nothing was switched */
+#define QUIPU_SWAPPED_RETURNED 32u /* the new store is one that had been left for this one: its fence is gone */
+
+/* What became of it. Lent by the caller with struct_size set; filled on success. */
+typedef struct quipu_swap_report {
+    uint32_t struct_size;
+    uint32_t flags;     /* QUIPU_SWAPPED_* */
+    uint64_t records;   /* in both, and equal */
+    uint64_t revisions; /* that were replayed */
+    uint64_t written;   /* records that were copied or deleted in the new store, beside those of revisions */
+    uint64_t late;      /* records that were looked at again, because they were written meanwhile */
+    uint64_t searches;  /* that were compared */
+    uint64_t agreement; /* of their ten best results, how many of a thousand both found */
+    int64_t waited_ns;  /* how long writers were held back, in the last attempt */
+    int64_t took_ns;    /* all of it */
+    char digest[72];    /* as of quipu_digest; 64 digits and a NUL byte */
+    quipu_str backend;  /* the new one's name and folder; the handle's until quipu_close */
+    quipu_str store;
+} quipu_swap_report;
+
+/* How far it came. phase, borrowed for the visit: "testing", "opening", "history", "copying", "catching up", "verifying", "searching",
+ * "switching", "draining". total: 0 where it is not known. */
+typedef struct quipu_swap_progress {
+    uint32_t struct_size;
+    uint32_t reserved;
+    quipu_str phase;
+    uint64_t done;
+    uint64_t total;
+} quipu_swap_progress;
+
+/* Answers 0 to go on; anything else gives the swap up before it has switched, with QUIPU_E_CANCELLED. */
+typedef int32_t (*quipu_swap_fn)(void *context, const quipu_swap_progress *progress) QUIPU_NOEXCEPT;
+
+/* Exchanges the backend while other threads go on calling: tries the new one on a scratch store, copies, carries over what is written
+ * meanwhile, compares every record and some searches, sets the fence in the old store, switches. Where anything is in doubt, the old one
+ * stays in place, and the error says why. Readers never wait for it; writers do for the last few records. [any-thread] [may-block]
+ * The backend that is active already, with `store` absent: the plugin file is looked at anew, and the same store is opened by it.
+ * Not from inside a visitor or lease of the same handle, and one at a time. Cursors of the old backend may mean nothing to the new one.
+ * progress, report: or NULL. Errors: INVALID; NOT_FOUND (no such backend); EXISTS (field "store": something else is there already);
+ * UNSUPPORTED (field "history": the history would stay behind; field "backend": nothing would be kept; see the flags); READ_ONLY;
+ * BUSY (another swap, or others write all the time); MOVED; CONFLICT and CORRUPT (the two do not agree; the message says on what);
+ * TOO_LARGE (a record does not fit into the new backend); FULL; IO; TIMEOUT; CANCELLED; and those of the new backend's open. */
+QUIPU_API int32_t quipu_swap(quipu *q, const quipu_swap_options *options, quipu_swap_fn progress, void *context,
+                             quipu_swap_report *report, const quipu_call *call, quipu_error *error);
+
+/* A digest over the id and version of every record, also of those that have expired: equal for equal stores, whatever the backend. The
+ * sum modulo 2^256 of the SHA-256 of (id, a NUL byte, version), as 64 hexadecimal digits and a NUL byte. [any-thread] [may-block]
+ * count: receives the number of records; or NULL. */
+QUIPU_API int32_t quipu_digest(quipu *q, char digest[72], uint64_t *count, const quipu_call *call, quipu_error *error);
 
 /* ---- calls through the slot, as backend.h has them ---- */
 

@@ -68,6 +68,7 @@ struct quipu_backend {
     atomic_uint written;                    /* change sets since then */
     derived *catalogue;                     /* NULL: none */
     bool catalogue_bad;                     /* what was saved is damaged: under `views` */
+    git_transaction *held;                  /* others wait for it (moved.c), or NULL */
     atomic_bool past_fence;                 /* this instance may write although the store has moved (moved.c) */
     object_id inbox_refused[INBOX_REFUSED]; /* what could not be merged, the latest first: told once */
 };
@@ -117,6 +118,8 @@ int32_t moved_fence(quipu_backend *self, const quipu_str *position, const quipu_
                     const quipu_call *call, quipu_error *error);
 int32_t moved_unfence(quipu_backend *self, const quipu_str *place, uint32_t scope, const quipu_call *call,
                       quipu_error *error);
+int32_t moved_hold(quipu_backend *self, const quipu_call *call, quipu_error *error);
+void moved_release(quipu_backend *self);
 int32_t moved_fenced(quipu_backend *self, quipu_sink_fn sink, void *context, const quipu_call *call,
                      quipu_error *error);
 

@@ -17,4 +17,6 @@ const quipu_migrate_api git_migrate = {
     .fence = moved_fence,
     .unfence = moved_unfence,
     .fenced = moved_fenced,
+    .hold = moved_hold,
+    .release = moved_release,
 };

@@ -13,6 +13,7 @@
 #include <sdk/abi_check.h>
 #include <sdk/change.h>
 #include <storage_git/os.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MOVED_FILE "moved"
@@ -134,7 +135,6 @@ static int32_t check_place(const quipu_backend *self, const quipu_str *place, qu
 int32_t moved_fence(quipu_backend *self, const quipu_str *position, const quipu_str *place, const quipu_change_set *as,
                     const quipu_call *call, quipu_error *error)
 {
-    git_transaction *t;
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK && (!position || !position->ptr))
         code = fail(error, QUIPU_E_INVALID, "position", "the position is missing");
@@ -144,9 +144,56 @@ int32_t moved_fence(quipu_backend *self, const quipu_str *position, const quipu_
         code = change_set_check(as, error);
     if (code == QUIPU_OK && as->changes.count)
         code = fail(error, QUIPU_E_INVALID, "changes", "the set must be empty: a fence changes no record");
-    if (code == QUIPU_OK)
+    if (code != QUIPU_OK)
+        return code;
+    git_transaction *t = self->held;
+    self->held = NULL; /* it ends, one way or the other */
+    if (!t)
         code = git_begin(self->store, call, &t, error);
     return code == QUIPU_OK ? fence_at(self, t, position, place, as, error) : code;
+}
+
+/* Asks for the store's lock again and again, with short pauses: processes that write one change after the other leave it free for
+ * moments only. */
+static int32_t begin_soon(quipu_backend *self, const quipu_call *call, quipu_error *error)
+{
+    git_transaction *t = NULL;
+    static const quipu_call at_once = { .struct_size = sizeof at_once, .deadline_ns = 1 };
+    static const struct timespec moment = { 0, 100000 };
+    int32_t code = QUIPU_E_TIMEOUT;
+    if (!call || (!call->deadline_ns && !call->cancel))
+        code = git_begin(self->store, NULL, &t, error);
+    while (code == QUIPU_E_TIMEOUT) {
+        code = git_begin(self->store, &at_once, &t, error);
+        if (code == QUIPU_E_TIMEOUT && call_check(call, error) != QUIPU_OK)
+            break;
+        if (code == QUIPU_E_TIMEOUT)
+            nanosleep(&moment, NULL);
+    }
+    if (code == QUIPU_OK)
+        self->held = t;
+    return code;
+}
+
+int32_t moved_hold(quipu_backend *self, const quipu_call *call, quipu_error *error)
+{
+    int32_t code = check_writable(self, call, error);
+    if (code == QUIPU_OK && self->held)
+        return fail(error, QUIPU_E_STATE, NULL, "the other writers are held already");
+    if (code == QUIPU_OK)
+        code = begin_soon(self, call, error);
+    if (code != QUIPU_OK)
+        return code;
+    code = moved_check(self, error);
+    if (code != QUIPU_OK)
+        moved_release(self);
+    return code;
+}
+
+void moved_release(quipu_backend *self)
+{
+    git_abort(self->held);
+    self->held = NULL;
 }
 
 int32_t moved_unfence(quipu_backend *self, const quipu_str *place, uint32_t scope, const quipu_call *call,

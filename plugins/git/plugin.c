@@ -29,6 +29,7 @@ static int32_t git_create(const quipu_host *host, quipu_backend **out, quipu_err
 
 static void let_go(quipu_backend *self)
 {
+    moved_release(self);
     view_give(self->present);
     self->present = NULL;
     for (size_t i = 0; i < PAST_VIEWS; i++) {

@@ -10,3 +10,13 @@ $(MUTANT_NAMES:%=$(B)/mutants/%.so): $(B)/mutants/%.so: tests/mutants/mutant.c $
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -Wno-unused-function -DMUTANT_$* $(LDFLAGS) $(SHARED) -Wl,--version-script=tests/mutants/mutants.map -o $@ $<
 	@chmod go-w $@ $(@D)
+
+# The backend "faulty", for tests/swap/.
+SWAP_MUTANT := $(B)/mutants/swap/faulty.so
+MUTANTS += $(SWAP_MUTANT)
+$(SWAP_MUTANT): tests/mutants/swap_mutant.c examples/tiny_backend.c $(LIBSDK) $(LIBBASE) plugins/sdk/plugin.map
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -Wno-unused-const-variable -Wno-unused-function -Wno-pedantic $(LDFLAGS) $(SHARED) \
+		-Wl,--version-script=plugins/sdk/plugin.map -o $@ $< $(LIBSDK) $(LIBBASE) $(SDK_LIBS) $(BASE_LIBS)
+	@chmod go-w $@ $(@D)

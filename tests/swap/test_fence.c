@@ -10,11 +10,13 @@
 #include <cmocka.h>
 
 #include <base/buffer.h>
+#include <pthread.h>
 #include <quipu.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <tests/support/memories.h>
 #include <tests/support/scratch.h>
+#include <tests/swap/swaps.h>
 #include <unistd.h>
 
 #define PLACE "sqlite:/somewhere/else"
@@ -109,6 +111,12 @@ static int32_t put(quipu *q, const char *text)
     return quipu_put_json(q, &json, NULL, NULL, NULL, &memories_error);
 }
 
+/* The store that was left, for its backend is named. */
+static quipu *open_old(void)
+{
+    return swaps_open(store, "git");
+}
+
 static void writers_are_told_the_new_place_and_readers_go_on(void **state)
 {
     (void)state;
@@ -125,9 +133,11 @@ static void writers_are_told_the_new_place_and_readers_go_on(void **state)
     assert_int_equal(memories_count(q), 1);
     memories_close(other);
     memories_close(q);
-    q = memories_open(store); /* it is on the disk */
+    q = open_old(); /* it is on the disk */
     assert_int_equal(put(q, "{\"text\":\"late\"}"), QUIPU_E_MOVED);
     memories_close(q);
+    assert_int_equal(memories_try_open(store, NULL, 0, &q), QUIPU_E_NOT_FOUND); /* who names no backend is led on */
+    assert_non_null(strstr(memories_error.message, "/somewhere/else"));
 }
 
 static void fence_is_left_in_the_history(void **state)
@@ -200,10 +210,69 @@ static void way_back_is_first_for_one_alone(void **state)
     memories_close(q);
 }
 
+static void *put_and_note(void *argument)
+{
+    quipu *q = swaps_open(store, "git");
+    int32_t code = swaps_put(q, "waits", "its turn");
+    *(int32_t *)argument = code;
+    swaps_close(q);
+    return NULL;
+}
+
+static void writers_wait_while_they_are_held(void **state)
+{
+    pthread_t thread;
+    int32_t answer = 7;
+    quipu_lease lease;
+    quipu_change_set set = { .struct_size = sizeof set };
+    quipu_str place = str_of(PLACE);
+    char at[QUIPU_POSITION_MAX + 1];
+    (void)state;
+    quipu *q = memories_open(store), *other = memories_open(store);
+    memories_put(q, "a", "one");
+    const quipu_migrate_api *api = enter(q, &lease);
+    assert_int_equal(api->hold(lease.self, NULL, &memories_error), QUIPU_OK);
+    assert_int_equal(api->hold(lease.self, NULL, &memories_error), QUIPU_E_STATE);
+    assert_int_equal(api->position(lease.self, at, NULL, NULL), QUIPU_OK);
+    assert_string_equal(memories_text(q, "a", NULL), "one"); /* readers do not */
+    assert_int_equal(pthread_create(&thread, NULL, put_and_note, &answer), 0);
+    usleep(50000);
+    assert_string_equal(memories_text(q, "waits", NULL), "");
+    api->release(lease.self);
+    pthread_join(thread, NULL);
+    assert_int_equal(answer, QUIPU_OK);
+    assert_string_equal(memories_text(q, "waits", NULL), "its turn");
+
+    assert_int_equal(api->hold(lease.self, NULL, NULL), QUIPU_OK);
+    quipu_call late = { .struct_size = sizeof late, .deadline_ns = 1 };
+    quipu_lease theirs;
+    assert_int_equal(enter(other, &theirs)->hold(theirs.self, &late, NULL), QUIPU_E_TIMEOUT);
+    assert_int_equal(api->position(lease.self, at, NULL, NULL), QUIPU_OK);
+    quipu_str position_text = str_of(at);
+    assert_int_equal(quipu_change_set_begin(q, NULL, &set, NULL), QUIPU_OK);
+    assert_int_equal(api->fence(lease.self, &position_text, &place, &set, NULL, NULL), QUIPU_OK);
+    assert_int_equal(api->hold(lease.self, NULL, NULL), QUIPU_E_MOVED); /* and the lock is free again */
+    assert_int_equal(swaps_put(other, "late", "late"), QUIPU_E_MOVED);
+    quipu_leave(other, &theirs);
+    quipu_leave(q, &lease);
+    memories_close(other);
+    memories_close(q);
+}
+
+static void store_that_is_only_read_keeps_its_fence(void **state)
+{
+    quipu *read_only = NULL;
+    (void)state;
+    memories_close(memories_open(store));
+    assert_int_equal(memories_try_open(store, NULL, QUIPU_OPEN_READ_ONLY, &read_only), QUIPU_OK);
+    assert_int_equal(take_fence(read_only, PLACE, QUIPU_UNFENCE_ALL), QUIPU_E_READ_ONLY);
+    assert_int_equal(set_fence(read_only, position(read_only), PLACE), QUIPU_E_READ_ONLY);
+    memories_close(read_only);
+}
+
 static void bad_arguments_are_refused_by_name(void **state)
 {
     char huge[QUIPU_PLACE_MAX + 2];
-    quipu *read_only = NULL;
     (void)state;
     quipu *q = memories_open(store);
     memset(huge, 'x', sizeof huge - 1);
@@ -221,9 +290,6 @@ static void bad_arguments_are_refused_by_name(void **state)
     api = enter(q, &lease);
     assert_int_equal(api->fenced(lease.self, refuse, NULL, NULL, NULL), QUIPU_E_BUSY);
     quipu_leave(q, &lease);
-    assert_int_equal(memories_try_open(store, NULL, QUIPU_OPEN_READ_ONLY, &read_only), QUIPU_OK);
-    assert_int_equal(take_fence(read_only, PLACE, QUIPU_UNFENCE_ALL), QUIPU_E_READ_ONLY);
-    memories_close(read_only);
     memories_close(q);
 }
 
@@ -235,6 +301,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(store_that_changed_meanwhile_is_not_fenced, begin, end),
         cmocka_unit_test_setup_teardown(branches_and_merges_are_fenced_too, begin, end),
         cmocka_unit_test_setup_teardown(way_back_is_first_for_one_alone, begin, end),
+        cmocka_unit_test_setup_teardown(writers_wait_while_they_are_held, begin, end),
+        cmocka_unit_test_setup_teardown(store_that_is_only_read_keeps_its_fence, begin, end),
         cmocka_unit_test_setup_teardown(bad_arguments_are_refused_by_name, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,9 +21,8 @@ extern "C" {
 #define QUIPU_POSITION_MAX 127 /* bytes of a position */
 #define QUIPU_PLACE_MAX 4352   /* bytes of a place */
 
-#define QUIPU_UNFENCE_ALL 0u /* everybody may write again */
-#define QUIPU_UNFENCE_SELF                                                                                             \
-    1u /* only this instance, until it is closed: to fill the store again before others come back */
+#define QUIPU_UNFENCE_ALL 0u  /* everybody may write again */
+#define QUIPU_UNFENCE_SELF 1u /* only this instance, until it is closed: to fill it before others come back */
 
 typedef struct quipu_migrate_api {
     uint32_t struct_size;
@@ -64,6 +63,17 @@ typedef struct quipu_migrate_api {
      * [any-thread] [open] [may-block] Errors: IO, CORRUPT. */
     int32_t (*fenced)(quipu_backend *self, quipu_sink_fn sink, void *context, const quipu_call *call,
                       quipu_error *error) QUIPU_NOEXCEPT;
+
+    /* ---- group "hold": both or neither; with "fence" alone ---- */
+
+    /* Keeps every other writer, of all processes, waiting, so that the last changes can be carried over before the fence: without it the
+     * position is another one each time where many write. Reading goes on. Ended by fence where that succeeds, by release, by close,
+     * and by the end of the process. The same thread calls hold, fence and release; in between it writes nothing.
+     * [any-thread] [open] [may-block] Errors: BUSY and TIMEOUT (others are writing), MOVED, STATE (it is held already), READ_ONLY, IO. */
+    int32_t (*hold)(quipu_backend *self, const quipu_call *call, quipu_error *error) QUIPU_NOEXCEPT;
+
+    /* Lets the other writers go on; nothing is to be done where they are not held. [any-thread] [open] [fast] */
+    void (*release)(quipu_backend *self) QUIPU_NOEXCEPT;
 } quipu_migrate_api;
 
 #ifdef __cplusplus

@@ -1,0 +1,23 @@
+/*
+ * shadow.h - shadow mode: the calls that a tap repeats on a second backend, and what is learned from that.
+ */
+#ifndef CORE_SHADOW_H
+#define CORE_SHADOW_H
+
+#include "tap.h"
+
+#include <quipu.h>
+
+int32_t shadow_apply(tap *t, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
+                     quipu_error *error);
+int32_t shadow_get(tap *t, const quipu_get *query, quipu_hit_fn visit, void *context, const quipu_call *call,
+                   quipu_error *error);
+int32_t shadow_scan(tap *t, const quipu_scan *query, quipu_hit_fn visit, void *context, const quipu_call *call,
+                    quipu_error *error);
+int32_t shadow_search(tap *t, const quipu_search *query, quipu_hit_fn visit, void *context, const quipu_call *call,
+                      quipu_error *error);
+
+/* Ends shadow mode where it is on, without a report: the handle is being closed. */
+void shadow_drop(quipu *q);
+
+#endif
