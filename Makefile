@@ -4,6 +4,7 @@
 #   make test            every test; T="test_a test_b" for some; SAN=address,undefined or SAN=thread for the same under a sanitizer
 #   make test-long       the fault harness of tests/crash/ in full: thousands of crashes and power cuts, 32 writers (some ten minutes)
 #   make test-models    embedders with their real models, which it fetches
+#   make test-mutants   each check of the validator against the plugin that it was made for
 #   make test-valgrind   the unit tests under valgrind
 #   make fuzz            searches each parser of outside bytes for FUZZ_SECONDS=20 with libFuzzer; needs clang
 #   make check-abi       the public headers: language standards, layout, tags, abidiff; make update-abi writes the references anew
@@ -175,6 +176,11 @@ LONG_TESTS := $(basename $(notdir $(wildcard tests/crash/test_*))) test_remotes
 .PHONY: test-long
 test-long:
 	@QUIPU_LONG=1 $(MAKE) --no-print-directory test T='$(LONG_TESTS)' TEST_LIMIT=3000
+
+# Every check of the validator has a mutant that fails it (tests/mutants/matrix.golden).
+.PHONY: test-mutants
+test-mutants:
+	@$(MAKE) --no-print-directory test T=test_mutants
 
 # Left to the sanitizers: test_loader, whose cut-short plugin makes valgrind itself give up; test_host, whose forked children end
 # with what they inherited; test_vector_index, whose matrix products would take ten minutes.

@@ -151,6 +151,8 @@ static const option_spec validate_options[] = {
     { "seed", 0, "S", "of the random checks (1): the same seed makes the same operations", NULL },
     { "time-limit", 0, "SECONDS", "of one check (30)", NULL },
     { "only", 0, "CHECK", "one check, or one family of them", NULL },
+    { "settings", 0, "JSON", "what its backends and embedders are opened with", NULL },
+    { "format", 0, "FORM", "text (default), json, tap, junit or markdown", "text json tap junit markdown" },
     { "list", 0, NULL, "show the checks, run none", NULL },
     OPTIONS_END,
 };
@@ -321,9 +323,12 @@ const command cli_commands[] = {
       "1 where a limit ended it early; the store is as it was then.", cmd_maintain },
     { "validate", "check whether a plugin keeps the contract", "[FILE.so]", 0, 1, validate_options,
       "Loads a plugin and tries it: what the file says, what loading it does to the process, how it takes bad input, "
-      "and whether its backends behave as they must. Each check runs in a process of its own with a time limit, so "
+      "whether its backends and embedders behave as they must, and what is left of a store when calls fail, the disk "
+      "is full or "
+      "the process is killed. Each check runs in a process of its own with a time limit, so "
       "that a plugin that crashes or hangs fails that check only.",
-      "quipu validate build/plugins/git.so\nquipu validate ./mine.so --only contract --json\nquipu validate --list",
+      "quipu validate build/plugins/git.so\nquipu validate ./mine.so --only contract --json\n"
+      "quipu validate ./mine.so --level 4 --format junit\nquipu validate --list",
       "1 where a check failed, crashed or hung.", cmd_validate },
     { "help", "explain a command", "[COMMAND]", 0, 1, help_options, "Shows the commands, or all about one.",
       "quipu help search\nquipu help --man search | man -l -", NULL, cmd_help },

@@ -3,7 +3,8 @@
  *
  * Each check has a stable id and runs in a process of its own with a time limit, so that a plugin that crashes or hangs
  * fails one check and not the caller. The checks go from outside in: what the file looks like, what loading it does, what
- * each function answers to good and bad input, whether it behaves as the model does, whether threads can share it.
+ * each function answers to good and bad input, whether it behaves as the model does, whether threads can share it, and what is left
+ * of a store when calls fail, memory or the disk is short, or the process is killed.
  */
 #ifndef QUIPU_VALIDATE_H
 #define QUIPU_VALIDATE_H
@@ -23,12 +24,13 @@ extern "C" {
 
 typedef struct quipu_validate_options {
     uint32_t struct_size;
-    uint32_t level;         /* 1..5: how thorough; 0: 1. Each level doubles the random operations */
+    uint32_t
+        level; /* 1..5: how thorough; 0: 1. Each level doubles the random operations; from 4 on each single call fails once */
     uint64_t seed;          /* of the random checks: the same seed makes the same operations */
     uint32_t time_limit_ms; /* of one check; 0: 30,000 */
     uint32_t reserved;
     quipu_str only;   /* the id of one check, or the name of one family; absent: all */
-    quipu_str config; /* JSON object with settings for the backend's open; absent: none */
+    quipu_str config; /* JSON object with settings for the open of backends and embedders; absent: none */
 } quipu_validate_options;
 
 /* One check, and what became of it. Texts are borrowed for the visit. */
@@ -36,7 +38,7 @@ typedef struct quipu_check_result {
     uint32_t struct_size;
     uint32_t outcome;  /* QUIPU_OUTCOME_*; SKIP in a list */
     quipu_str id;      /* stable, as "contract-bad-ids" */
-    quipu_str family;  /* static, loading, contract, behaviour, threads */
+    quipu_str family;  /* static, loading, contract, behaviour, threads, faults, life, embedder */
     quipu_str summary; /* what is promised, in one line */
     quipu_str reason;  /* why it is not a pass; absent where there is nothing to say */
     int64_t milliseconds;

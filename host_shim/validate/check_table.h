@@ -87,9 +87,44 @@
     X(check_model, "behaviour-model", "behaviour", STORE, "random operations do what they do to the model")            \
     X(check_threads, "threads-writes", "threads", STORE, "threads that write and read at once lose nothing")           \
     X(check_threads_compare, "threads-compare-and-swap", "threads", STORE,                                             \
-      "threads that compare and swap lose no update")
+      "threads that compare and swap lose no update")                                                                  \
+    X(check_fault_io, "faults-io-error", "faults", FILE, "a file operation that fails loses nothing that was stored")  \
+    X(check_fault_full, "faults-full-disk", "faults", FILE, "a full disk loses nothing that was stored")               \
+    X(check_fault_short, "faults-short-writes", "faults", FILE, "a write that writes half is gone on with")            \
+    X(check_fault_interrupted, "faults-interrupted-calls", "faults", FILE, "a call that is interrupted is made again") \
+    X(check_fault_kill, "faults-kill", "faults", FILE,                                                                 \
+      "kill -9 loses nothing that was acknowledged and leaves no half of a change set")                                \
+    X(check_fault_bits, "faults-flipped-bits", "faults", FILE,                                                         \
+      "a flipped bit is an error, never another text or a record that is silently gone")                               \
+    X(check_fault_modes, "faults-file-modes", "faults", FILE, "what it stores can be read by its owner only")          \
+    X(check_fault_folder, "faults-unwritable-folder", "faults", FILE,                                                  \
+      "a folder where it may not write is refused with a reason")                                                      \
+    X(check_fault_memory, "faults-memory", "faults", FILE,                                                             \
+      "a request for memory that is refused ends in an error, and nothing is lost")                                    \
+    X(check_life_again, "life-open-again", "life", STORE, "an instance that was closed can be opened again")           \
+    X(check_life_two_stores, "life-two-stores", "life", STORE, "two open stores do not mix")                           \
+    X(check_life_given_back, "life-given-back", "life", STORE,                                                         \
+      "a store that is closed leaves no descriptor and no thread")                                                     \
+    X(check_life_unload, "life-unload", "life", FILE, "what claims to be unloadable leaves nothing mapped")            \
+    X(check_life_fork, "life-fork", "life", STORE, "after fork destroy is legal, and a new store where it says so")    \
+    X(check_life_processes, "life-two-processes", "life", FILE,                                                        \
+      "two processes that write one store lose nothing, or one of them is refused")                                    \
+    X(check_embed_model, "embedder-model", "embedder", EMBEDDER, "the model has an id and a dimension that stay")      \
+    X(check_embed_unit, "embedder-unit-length", "embedder", EMBEDDER,                                                  \
+      "vectors are finite and of unit length, one a text")                                                             \
+    X(check_embed_same, "embedder-same-again", "embedder", EMBEDDER,                                                   \
+      "a text has one vector, whatever is embedded beside it")                                                         \
+    X(check_embed_odd, "embedder-odd-texts", "embedder", EMBEDDER, "empty, long and strange texts have vectors")       \
+    X(check_embed_bad, "embedder-bad-input", "embedder", EMBEDDER, "bad texts, arrays and purposes are refused")       \
+    X(check_embed_visitor, "embedder-visitor", "embedder", EMBEDDER,                                                   \
+      "a visitor may stop, or end the call with a code")                                                               \
+    X(check_embed_cancel, "embedder-cancel", "embedder", EMBEDDER, "a call that is cancelled shows nothing")           \
+    X(check_embed_setting, "embedder-unknown-setting", "embedder", EMBEDDER, "an unknown setting is refused by name")  \
+    X(check_embed_destroy, "embedder-destroy", "embedder", EMBEDDER,                                                   \
+      "destroy is legal from every state and takes NULL")                                                              \
+    X(check_embed_threads, "embedder-threads", "embedder", EMBEDDER, "threads may embed at once")
 
-enum check_needs { NEEDS_FILE, NEEDS_ENTRY, NEEDS_STORE };
+enum check_needs { NEEDS_FILE, NEEDS_ENTRY, NEEDS_STORE, NEEDS_EMBEDDER };
 
 typedef struct check {
     const char *id;

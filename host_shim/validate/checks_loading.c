@@ -3,10 +3,10 @@
 #include "../core/loader.h"
 #include "check_table.h"
 #include "elf_dynamic.h"
+#include "process_state.h"
 
 #include <base/fail.h>
 #include <base/hash.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
@@ -80,25 +80,13 @@ void check_load_negotiation(probe *p)
 
 /* ---- state of the process ---- */
 
-static unsigned count_descriptors(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    unsigned count = 0;
-    if (!folder)
-        return 0;
-    while (readdir(folder))
-        count++;
-    closedir(folder);
-    return count;
-}
-
 void check_load_descriptors(probe *p)
 {
-    unsigned before = count_descriptors();
+    unsigned before = process_descriptors();
     if (!before)
         probe_skip(p, "this system has no /proc/self/fd");
     load(p);
-    unsigned after = count_descriptors();
+    unsigned after = process_descriptors();
     if (after != before)
         probe_fail(p, "%d file descriptors more are open after init than before loading", (int)after - (int)before);
 }
@@ -148,27 +136,15 @@ void check_load_environment(probe *p)
         probe_fail(p, "the environment is another one after init");
 }
 
-static unsigned count_threads(void)
-{
-    DIR *folder = opendir("/proc/self/task");
-    unsigned count = 0;
-    if (!folder)
-        return 0;
-    for (struct dirent *e; (e = readdir(folder));)
-        count += e->d_name[0] != '.';
-    closedir(folder);
-    return count;
-}
-
 /* Libraries for linear algebra start threads when they are mapped, and a plugin cannot help it. */
 void check_load_threads(probe *p)
 {
     elf_dynamic e;
-    unsigned before = count_threads();
+    unsigned before = process_threads();
     if (!before)
         probe_skip(p, "this system has no /proc/self/task");
     load(p);
-    unsigned more = count_threads() - before;
+    unsigned more = process_threads() - before;
     bool library = !elf_dynamic_read(p->path, &e) && elf_dynamic_threaded(&e);
     elf_dynamic_free(&e);
     if (more && library)

@@ -21,14 +21,17 @@ typedef struct probe {
     uint32_t level;
     int result; /* where the outcome goes */
     uint64_t random_state;
-    char subject[64]; /* the backend at work, for reasons */
+    char subject[64]; /* the backend or embedder at work, for reasons */
     void *handle;
     const quipu_plugin *entry;
     quipu_host host;
     uint32_t services;
+    uint32_t backend; /* its number in the plugin, where a check has scenes */
     const quipu_backend_desc *desc;
     const quipu_backend_api *api;
     quipu_backend *self; /* an open store */
+    const quipu_embedder_api *embedder_api;
+    quipu_embedder *embedder; /* open */
 } probe;
 
 /* The three other ends of a check. */

@@ -68,6 +68,29 @@ static void run_with_stores(probe *p, const check *c)
     }
 }
 
+/* Likewise, for embedders. One that needs a setting or a model that is not there cannot be tried. */
+static void run_with_embedders(probe *p, const check *c)
+{
+    const quipu_str wanted = QUIPU_STR_INIT(QUIPU_EMBEDDERS);
+    const quipu_embedder_list *list = p->entry->get_factory(&wanted);
+    if (!list || list->items.count == 0)
+        probe_skip(p, "this plugin has no embedder");
+    for (uint64_t i = 0; i < list->items.count; i++) {
+        quipu_error error = probe_error();
+        const quipu_embedder_desc *desc = QUIPU_AT(quipu_embedder_desc, &list->items, i);
+        p->embedder_api = desc->api;
+        snprintf(p->subject, sizeof p->subject, "%.*s", (int)desc->name.len, desc->name.ptr);
+        probe_want(p, p->embedder_api->create(&p->host, &p->embedder, &error), QUIPU_OK, &error, "create");
+        int32_t code = p->embedder_api->open(p->embedder, &p->config, NULL, &error);
+        if (code == QUIPU_E_INVALID || code == QUIPU_E_NOT_FOUND || code == QUIPU_E_NETWORK)
+            probe_skip(p, "it cannot be opened as it is: %.300s", error.message);
+        probe_want(p, code, QUIPU_OK, &error, "open");
+        c->run(p);
+        probe_want(p, p->embedder_api->close(p->embedder, NULL, &error), QUIPU_OK, &error, "close");
+        p->embedder_api->destroy(p->embedder);
+    }
+}
+
 static _Noreturn void run_child(const check *c, probe *p)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -76,9 +99,12 @@ static _Noreturn void run_child(const check *c, probe *p)
         dup2(null, STDOUT_FILENO);
     if (c->needs != NEEDS_FILE)
         probe_map(p);
-    if (c->needs == NEEDS_STORE) {
+    if (c->needs == NEEDS_STORE || c->needs == NEEDS_EMBEDDER) {
         probe_init(p);
-        run_with_stores(p, c);
+        if (c->needs == NEEDS_STORE)
+            run_with_stores(p, c);
+        else
+            run_with_embedders(p, c);
         p->entry->deinit();
     } else {
         c->run(p);
