@@ -52,7 +52,7 @@ SDK_OBJ     := $(call objects,$(wildcard plugins/sdk/*/*.c))
 STORAGE_OBJ := $(call objects,$(filter-out storage_git/os.c,$(wildcard storage_git/*.c)))
 OS_OBJ      := $(call objects,$(wildcard storage_git/os.c))
 CORE_OBJ    := $(call objects,$(wildcard host_shim/core/*.c host_shim/validate/*.c))
-CLI_OBJ     := $(call objects,$(wildcard host_shim/cli/*.c))
+CLI_OBJ     := $(call objects,$(wildcard host_shim/cli/*.c)) $(B)/gen/embedded.o
 
 LIBBASE    := $(B)/lib/libbase.a
 LIBSDK     := $(B)/lib/libsdk.a
@@ -94,6 +94,25 @@ $(B)/libquipu.so: $(CORE_OBJ) $(LIBSDK) $(LIBBASE)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $(SHARED) -Wl,-soname,libquipu.so.$(SOVERSION) -Wl,-z,nodelete -o $@ $^ $(SDK_LIBS) $(BASE_LIBS) -ldl
 	@ln -sf libquipu.so $(B)/libquipu.so.$(SOVERSION)
+
+# What `quipu new-plugin` writes.
+NEW_PLUGIN := NAME.c=examples/tiny_backend.c $(foreach f,Makefile README.md test.sh,$(f)=examples/new_plugin/$(f).in) \
+	.gitignore=examples/new_plugin/gitignore.in .github/workflows/check.yml=examples/new_plugin/check.yml.in
+$(B)/gen/embedded.c: scripts/embed.sh examples/tiny_backend.c $(wildcard examples/new_plugin/*.in)
+	@mkdir -p $(@D)
+	$(call say,EMBED,$@)
+	$(Q)sh scripts/embed.sh $(NEW_PLUGIN) >$@.new && mv $@.new $@
+$(B)/gen/embedded.o: $(B)/gen/embedded.c
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# For authors of plugins; this one is of the source tree, scripts/install.sh makes that of the installed files.
+$(B)/pkgconfig/quipu-sdk.pc: packaging/quipu-sdk.pc.in Makefile
+	@mkdir -p $(@D)
+	@sed -e 's|@PREFIX@|$(abspath $(B))|; s|@INCLUDES@|$(CURDIR)|; s|@LIBDIR@|$(abspath $(B))/lib|' \
+		-e 's|@MAP@|$(CURDIR)/plugins/sdk/plugin.map|; s|@VERSION@|$(VERSION)|; s|@LIBS@|-L$${libdir} -lsdk -lbase $(SDK_LIBS) $(BASE_LIBS)|' \
+		-e 's|@CFLAGS@|-I$${includedir} -I$${includedir}/plugin_api -I$${includedir}/plugins $(SYSTEM_INCLUDES)|' $< >$@
+all: $(B)/pkgconfig/quipu-sdk.pc
 
 # The program holds the core itself: one file to copy.
 $(B)/quipu: $(CLI_OBJ) $(LIBCORE) $(LIBSDK) $(LIBBASE)
@@ -242,7 +261,7 @@ install: all man
 	@$(MAKE) --no-print-directory install-built
 # What is there, without building anything: for the tests, and for root after a build as somebody else.
 install-built:
-	@DESTDIR='$(DESTDIR)' sh scripts/install.sh '$(B)' '$(PREFIX)' '$(VERSION)' '$(SOVERSION)'
+	@DESTDIR='$(DESTDIR)' SDK_LIBS='$(SDK_LIBS) $(BASE_LIBS)' sh scripts/install.sh '$(B)' '$(PREFIX)' '$(VERSION)' '$(SOVERSION)'
 uninstall:
 	@DESTDIR='$(DESTDIR)' sh scripts/install.sh -u '$(B)' '$(PREFIX)' '$(VERSION)' '$(SOVERSION)'
 

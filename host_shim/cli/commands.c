@@ -330,6 +330,11 @@ const command cli_commands[] = {
       "quipu validate build/plugins/git.so\nquipu validate ./mine.so --only contract --json\n"
       "quipu validate ./mine.so --level 4 --format junit\nquipu validate --list",
       "1 where a check failed, crashed or hung.", cmd_validate },
+    { "new-plugin", "begin a backend of your own", "NAME", 1, 1, NULL,
+      "Makes the folder NAME with a complete small backend, its Makefile, a test, a README and a CI file that runs the "
+      "validator. "
+      "`make check` in it builds the plugin and tries it.",
+      "quipu new-plugin river\ncd river && make check", NULL, cmd_new_plugin },
     { "help", "explain a command", "[COMMAND]", 0, 1, help_options, "Shows the commands, or all about one.",
       "quipu help search\nquipu help --man search | man -l -", NULL, cmd_help },
     { "version", "show the version", "", 0, 0, NULL,

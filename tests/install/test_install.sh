@@ -31,7 +31,8 @@ report $? "install_into_a_destdir"
 root=$work/root/opt/quipu
 : >"$work/out"
 for file in bin/quipu lib/libquipu.so lib/libquipu.so.0 include/quipu.h include/quipu/backend.h include/quipu/ext/history.h \
-    lib/quipu/plugins/git.so lib/quipu/plugins/memory.so lib/pkgconfig/quipu.pc share/man/man1/quipu.1 \
+    lib/quipu/plugins/git.so lib/quipu/plugins/memory.so lib/pkgconfig/quipu-sdk.pc lib/quipu/sdk/plugin.map \
+    include/quipu-sdk/sdk/query.h include/quipu-sdk/base/fail.h lib/quipu/sdk/libquipu_sdk.a lib/pkgconfig/quipu.pc share/man/man1/quipu.1 \
     share/bash-completion/completions/quipu share/zsh/site-functions/_quipu share/fish/vendor_completions.d/quipu.fish; do
     [ -s "$root/$file" ] || echo "$file is not there" >>"$work/out"
 done
@@ -45,7 +46,7 @@ report $? "the_library_has_its_soname_links"
 report $? "nothing_installed_names_the_destdir"
 
 run_make uninstall PREFIX=/opt/quipu DESTDIR="$work/root" && find "$work/root" ! -type d >"$work/out" && [ ! -s "$work/out" ] &&
-    [ ! -e "$root/lib/quipu" ] && [ ! -e "$root/include/quipu" ]
+    [ ! -e "$root/lib/quipu" ] && [ ! -e "$root/include/quipu" ] && [ ! -e "$root/include/quipu-sdk" ]
 report $? "uninstall_takes_back_every_file"
 
 prefix=$work/prefix
@@ -65,6 +66,9 @@ else
         ${CC:-cc} -std=c11 -Wall -Wextra -Werror -D_POSIX_C_SOURCE=200809L tiny_host.c $(pkg-config --cflags --libs quipu) -o tiny_host >"$work/out" 2>&1 &&
         LD_LIBRARY_PATH="$prefix/lib" ./tiny_host git "$work/host-store" >"$work/out" 2>&1 && [ -s "$work/out" ]
     report $? "a_host_builds_through_pkg_config_alone_and_runs"
+    "$prefix/bin/quipu" new-plugin brook >"$work/out" 2>&1 &&
+        env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C brook check QUIPU="$prefix/bin/quipu" LEVEL=1 >"$work/out" 2>&1
+    report $? "a_plugin_builds_through_pkg_config_alone_and_passes"
 fi
 
 echo "1..$number"
