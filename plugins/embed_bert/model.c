@@ -176,33 +176,18 @@ static int32_t read_prefixes(bert *b, const char *folder, const cJSON *config, c
 
 /* ---- weights ---- */
 
-static float half_to_float(uint16_t half)
-{
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16, exponent = half >> 10 & 0x1fu, fraction = half & 0x3ffu, bits;
-    float value;
-    if (exponent == 0) {
-        value = (float)fraction * 0x1p-24f;
-        return sign ? -value : value;
-    }
-    bits = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | fraction << 13;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 static int32_t convert(bert *b, const tensor *t, const char *name, const float **out, quipu_error *error)
 {
     if (t->type != TENSOR_F16)
         return fail(error, QUIPU_E_UNSUPPORTED, NULL, "the tensor %s is stored neither as F32 nor as F16", name);
     size_t count = (size_t)(t->bytes / 2);
-    const uint16_t *halves = t->data;
     float **more = realloc(b->converted, (b->converted_count + 1) * sizeof *more);
     float *wide = more ? malloc(count * sizeof *wide) : NULL;
     if (more)
         b->converted = more;
     if (!wide)
         return no_memory(error);
-    for (size_t i = 0; i < count; i++)
-        wide[i] = half_to_float(halves[i]);
+    tensor_floats(t, 0, count, wide);
     b->converted[b->converted_count++] = wide;
     *out = wide;
     return QUIPU_OK;

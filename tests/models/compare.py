@@ -2,6 +2,8 @@
 
     compare.py reference MODEL FIXTURE   writes the fixture, with sentence-transformers and tokenizers
     compare.py check DRIVER MODEL FIXTURE   runs the driver over the same texts and compares; prints TAP
+    compare.py distil MODEL OUT             makes a static model of a sentence encoder, with model2vec (minutes)
+    compare.py static DRIVER MODEL          compares the embedder "static" with model2vec; prints TAP
 
 The fixture holds the vectors of the sentences at half precision, and a hash over the tokens of each hundred lines.
 """
@@ -57,5 +59,26 @@ def check(driver, model, fixture):
     print("1..2")
 
 
+def distil(model, out):
+    from model2vec.distill import distill
+
+    distill(model_name=model, pca_dims=256).save_pretrained(out)
+
+
+def static(driver, model):
+    from model2vec import StaticModel
+
+    wanted = StaticModel.from_pretrained(model).encode(texts.sentences(1000)).astype(numpy.float32)
+    got = numpy.frombuffer(run(driver, "static", model, texts.sentences(1000)), dtype=numpy.float32)
+    got = got.reshape(len(wanted), -1)
+    lengths = numpy.linalg.norm(wanted, axis=1)
+    empty = lengths == 0
+    cosines = (got * wanted).sum(1)[~empty] / lengths[~empty]
+    good = cosines.min() >= 0.99999 and not got[empty].any()
+    print(f"{'ok' if good else 'not ok'} 1 - static_vectors_are_those_of_model2vec")
+    print(f"# the smallest cosine of {len(cosines)} is {cosines.min():.7f}; {empty.sum()} texts have no token")
+    print("1..1")
+
+
 if __name__ == "__main__":
-    {"reference": reference, "check": check}[sys.argv[1]](*sys.argv[2:])
+    {"reference": reference, "check": check, "distil": distil, "static": static}[sys.argv[1]](*sys.argv[2:])

@@ -1,9 +1,11 @@
 /*
- * driver.c - the encoder without a host: driver embed|tokens MODEL. Texts come on standard input, each ended by a NUL byte; vectors go
+ * driver.c - the encoder without a host: driver embed|tokens|static MODEL. Texts come on standard input, each ended by a NUL byte; vectors go
  * out as floats, tokens as numbers, a text a line.
  */
 #include "../../plugins/embed_bert/bert.h"
+#include "../../plugins/embed_static/static_model.h"
 
+#include <base/buffer.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,32 @@ static void put_tokens(const bert *b, quipu_str text)
     putchar('\n');
 }
 
+/* All of standard input through a model of static embeddings. */
+static int put_static(const char *folder)
+{
+    static_model *m;
+    quipu_error error = { .struct_size = sizeof error };
+    char *text = NULL;
+    size_t room = 0;
+    ssize_t len;
+    if (static_model_open(folder, &m, &error) != QUIPU_OK) {
+        fprintf(stderr, "driver: %s\n", error.message);
+        return 2;
+    }
+    uint32_t *tokens = malloc(m->tokens_most * sizeof *tokens);
+    float *row = malloc(m->dimension * sizeof *row), *vector = malloc(m->dimension * sizeof *vector);
+    while (tokens && row && vector && (len = getdelim(&text, &room, 0, stdin)) > 0) {
+        static_model_vector(m, str_make(text, (size_t)len - (text[len - 1] == '\0')), tokens, row, vector);
+        put_vector(NULL, 0, vector, m->dimension);
+    }
+    free(tokens);
+    free(row);
+    free(vector);
+    free(text);
+    static_model_close(m);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     bert *b;
@@ -30,8 +58,10 @@ int main(int argc, char **argv)
     char *text = NULL;
     size_t room = 0;
     ssize_t len;
+    if (argc == 3 && strcmp(argv[1], "static") == 0)
+        return put_static(argv[2]);
     if (argc != 3 || bert_open(argv[2], NULL, NULL, &b, &error) != QUIPU_OK) {
-        fprintf(stderr, "driver: %s\n", argc == 3 ? error.message : "driver embed|tokens MODEL");
+        fprintf(stderr, "driver: %s\n", argc == 3 ? error.message : "driver embed|tokens|static MODEL");
         return 2;
     }
     while ((len = getdelim(&text, &room, 0, stdin)) > 0) {

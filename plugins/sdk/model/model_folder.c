@@ -66,6 +66,12 @@ static void free_places(places *p)
         free(p->items[i].folder);
 }
 
+bool model_folder_has_weights(const char *folder)
+{
+    return model_file_exists(folder, "model.safetensors") ||
+           model_file_exists(folder, "0_StaticEmbedding/model.safetensors");
+}
+
 /* The newest snapshot by name of a folder of the cache that has weights; appended to `out`. */
 static bool find_snapshot(const char *folder, buffer *out)
 {
@@ -77,7 +83,7 @@ static bool find_snapshot(const char *folder, buffer *out)
         buffer one = { 0 };
         buffer_printf(&one, "%s/%s", path.bytes, entry->d_name);
         if (entry->d_name[0] != '.' && strlen(entry->d_name) < NAME_MOST && strcmp(entry->d_name, best) > 0 &&
-            !one.failed && model_file_exists(one.bytes, "model.safetensors"))
+            !one.failed && model_folder_has_weights(one.bytes))
             snprintf(best, sizeof best, "%s", entry->d_name);
         buffer_free(&one);
     }
@@ -108,7 +114,7 @@ static bool find_in(const place *where, const char *name, buffer *out)
         found = !path.failed && find_snapshot(path.bytes, out);
     } else {
         buffer_printf(&path, "%s/%s", where->folder, name);
-        found = !path.failed && model_file_exists(path.bytes, "model.safetensors");
+        found = !path.failed && model_folder_has_weights(path.bytes);
         if (found)
             buffer_append(out, path.bytes, path.len);
     }
@@ -129,7 +135,7 @@ int32_t model_folder_find(const char *name, buffer *out, quipu_error *error)
 {
     places p;
     bool found = false;
-    if (name[0] == '/' && model_file_exists(name, "model.safetensors")) {
+    if (name[0] == '/' && model_folder_has_weights(name)) {
         buffer_append_text(out, name);
         return out->failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for a path") : QUIPU_OK;
     }
@@ -179,7 +185,7 @@ void model_folder_each(model_fn visit, void *context)
             if (p.items[i].cache && strncmp(entry->d_name, "models--", 8) == 0)
                 show_cached(p.items[i].folder, entry->d_name, visit, context, &stop);
             else if (!p.items[i].cache && entry->d_name[0] != '.' && !path.failed &&
-                     model_file_exists(path.bytes, "model.safetensors"))
+                     model_folder_has_weights(path.bytes))
                 stop = visit(context, entry->d_name, path.bytes);
             buffer_free(&path);
         }

@@ -19,7 +19,9 @@ typedef int (*model_fn)(void *context, const char *name, const char *folder);
 /* The folder of a model by its name, as "all-MiniLM-L6-v2" or "BAAI/bge-small-en-v1.5", appended to `out`. Errors: NOT_FOUND
  * (the message names where was looked), NO_MEMORY. */
 int32_t model_folder_find(const char *name, buffer *out, quipu_error *error);
-/* Every folder with a model.safetensors in those places. */
+/* True where the folder has weights: model.safetensors, in it or in the folder 0_StaticEmbedding of it. */
+bool model_folder_has_weights(const char *folder);
+/* Every folder with weights in those places. */
 void model_folder_each(model_fn visit, void *context);
 /* The places that are searched, one a line. */
 void model_folder_places(buffer *out);

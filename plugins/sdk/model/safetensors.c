@@ -152,6 +152,42 @@ int32_t safetensors_find(const safetensors *s, const char *name, tensor *out, qu
     return QUIPU_OK;
 }
 
+bool tensor_is_numeric(const tensor *t)
+{
+    return t->type == TENSOR_F32 || t->type == TENSOR_F16 || t->type == TENSOR_F64 || t->type == TENSOR_I8;
+}
+
+static float half_to_float(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000u) << 16, exponent = half >> 10 & 0x1fu, fraction = half & 0x3ffu, bits;
+    float value;
+    if (exponent == 0) {
+        value = (float)fraction * 0x1p-24f;
+        return sign ? -value : value;
+    }
+    bits = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | fraction << 13;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+void tensor_floats(const tensor *t, uint64_t first, uint64_t count, float *out)
+{
+    const float *floats = t->data;
+    const uint16_t *halves = t->data;
+    const double *doubles = t->data;
+    const int8_t *bytes = t->data;
+    for (uint64_t i = 0; i < count; i++) {
+        if (t->type == TENSOR_F32)
+            out[i] = floats[first + i];
+        else if (t->type == TENSOR_F16)
+            out[i] = half_to_float(halves[first + i]);
+        else if (t->type == TENSOR_F64)
+            out[i] = (float)doubles[first + i];
+        else
+            out[i] = (float)bytes[first + i];
+    }
+}
+
 bool safetensors_has(const safetensors *s, const char *name)
 {
     return cJSON_GetObjectItemCaseSensitive(s->header, name) != NULL;

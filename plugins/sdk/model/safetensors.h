@@ -34,6 +34,11 @@ void safetensors_close(safetensors *s); /* NULL is nothing to do */
 int32_t safetensors_find(const safetensors *s, const char *name, tensor *out, quipu_error *error);
 bool safetensors_has(const safetensors *s, const char *name);
 
+/* True where tensor_floats can read it. */
+bool tensor_is_numeric(const tensor *t);
+/* Elements [first, first + count) as floats. */
+void tensor_floats(const tensor *t, uint64_t first, uint64_t count, float *out);
+
 /* Tells two files with other weights apart without reading them whole: SHA-256 over the header and samples from all over
  * the file. Not a proof against somebody who means to deceive. */
 void safetensors_fingerprint(const safetensors *s, uint8_t out[32]);
