@@ -71,7 +71,7 @@ typedef struct quipu_search {
 typedef struct quipu_component {
     uint32_t struct_size;
     uint32_t reserved;
-    quipu_str name; /* "bm25", "cosine", "bm25:word", "recency", "importance", ... */
+    quipu_str name; /* "bm25", "hybrid", "cosine", "bm25:word", "recency", "importance", ... */
     double value;
 } quipu_component;
 

@@ -69,17 +69,28 @@ typedef struct words_match {
 #define WORDS_NO_PAIRS 32u
 #define WORDS_PLAIN 63u /* all of it: BM25 alone */
 
+/* Likeness to the question by other means than words, from -1 to 1: it counts like words do, with all that surrounds a turn. */
+typedef struct words_likeness {
+    const words_match *
+        nearest; /* documents that may be results without a word of the question, with their likeness as score, best first */
+    size_t count;
+    /* Fills in the likeness of some more, as their scores. */
+    int32_t (*of)(void *context, words_match *matches, size_t count, quipu_error *error);
+    void *context;
+} words_likeness;
+
 typedef struct words_question {
     quipu_str text;
     uint64_t k; /* how many are wanted; memory is taken for what there is */
     uint32_t flags;
-    text_language language; /* that the blocks were built with */
+    text_language language;         /* that the blocks were built with */
+    const words_likeness *likeness; /* or NULL: by words alone */
 } words_question;
 
 typedef struct words_answer words_answer;
 
 /* The best matches, best first, equal scores by (part, document): k of them whenever k admitted documents hold a word of the
- * question. The parts and what they point to are borrowed until words_answer_free. Errors: CORRUPT, NO_MEMORY, TIMEOUT, CANCELLED. */
+ * question or are among the nearest. The parts and what they point to are borrowed until words_answer_free. Errors: CORRUPT, NO_MEMORY, TIMEOUT, CANCELLED. */
 int32_t words_rank(const words_part *parts, size_t count, const words_question *question, words_answer **out,
                    const quipu_call *call, quipu_error *error);
 size_t words_answer_count(const words_answer *a);
@@ -89,7 +100,7 @@ void words_answer_free(words_answer *a);
 /* Receives one component of a score; `name` is borrowed for the call. */
 typedef void (*words_component_fn)(void *context, quipu_str name, double value);
 /* The components of match i; they add up to its score: "bm25:<word>" (or "bm25:<word> <word>") for each word that it holds, then
- * "question" (it is one itself: below 0), "neighbours", "session", "speaker", "date", "time_words". */
+ * "likeness", "question" (it is one itself: below 0), "neighbours", "session", "speaker", "date", "time_words". */
 int32_t words_explain(const words_answer *a, size_t i, words_component_fn visit, void *context, quipu_error *error);
 
 #endif

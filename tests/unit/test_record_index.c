@@ -474,7 +474,11 @@ static void hybrid_weighs_both_and_auto_is_hybrid(void **state)
     assert_non_null(strstr(a.components, "bm25:fox="));
     assert_non_null(strstr(a.components, "cosine="));
     assert_int_equal(ask(ix, "fox", QUIPU_SEARCH_HYBRID, 1, NULL, &a, NULL), QUIPU_OK);
-    assert_true(fabs(a.last_score - (0.9 + 0.1 / sqrt(5))) < 1e-6); /* best by words: the whole of their weight */
+    assert_non_null(strstr(a.components, "likeness=")); /* of all that matches by words the nearest */
+    double whole = 0, bm25 = 0, like = 0;
+    assert_int_equal(sscanf(a.components, "hybrid=%lf;bm25:fox=%lf;likeness=%lf;", &whole, &bm25, &like), 3);
+    assert_true(like > 0 && like <= 0.4 * bm25 + 0.001 && fabs(whole - bm25 - like) < 0.002);
+    assert_true(fabs(a.last_score - whole) < 0.001);
     assert_int_equal(ask(ix, "ebbed", QUIPU_SEARCH_AUTO, 2, NULL, &a, NULL), QUIPU_OK); /* no word in common */
     assert_true(strncmp(a.ids, "near ", 5) == 0);
     assert_int_equal(ask(ix, "fox", QUIPU_SEARCH_LEXICAL, 2, NULL, &a, NULL), QUIPU_OK);

@@ -485,6 +485,84 @@ static void cancelled_search_stops(void **state)
     free(records);
 }
 
+/* ---- likeness ---- */
+
+static double likeness_of[8]; /* by document */
+static int32_t likeness_answer;
+
+static int32_t tell_likeness(void *context, words_match *matches, size_t count, quipu_error *error)
+{
+    (void)context;
+    (void)error;
+    for (size_t i = 0; i < count; i++)
+        matches[i].score = likeness_of[matches[i].document];
+    return likeness_answer;
+}
+
+static int32_t ask_alike(const words_part *part, const char *text, const words_match *nearest, size_t count,
+                         words_answer **out)
+{
+    words_likeness l = { .nearest = nearest, .count = count, .of = tell_likeness };
+    words_question q = { .text = str_of(text), .k = 10, .likeness = &l };
+    return words_rank(part, 1, &q, out, NULL, NULL);
+}
+
+static void likeness_counts_like_words(void **state)
+{
+    (void)state;
+    const said talk[] = { { .text = "an old bridge", .actor = "Ana", .session = "s1" },
+                          { .text = "yes it was", .actor = "Bo", .session = "s1", .seq = 1 },
+                          { .text = "red boats", .actor = "Ana", .session = "s2" },
+                          { .text = "a bridge", .actor = "Bo", .session = "s3" },
+                          { .text = "nothing of it", .actor = "Bo", .session = "s4" } };
+    const words_match nearest[] = { { 0.6, 0, 2 }, { 0.5, 0, 0 }, { 0.2, 0, 3 } };
+    block b = build(talk, 5);
+    words_part part = part_of(&b);
+    words_answer *a;
+    memcpy(likeness_of, (double[]){ 0.5, 0.1, 0.6, 0.2, 0.1 }, 5 * sizeof(double));
+    likeness_answer = QUIPU_OK;
+    assert_int_equal(ask_alike(&part, "bridge", nearest, 3, &a), QUIPU_OK);
+    assert_int_equal(words_answer_count(a), 4); /* with no word of it c, and b beside a; not e */
+    assert_int_equal(words_answer_matches(a)[0].document, 0);
+    check_components(a);
+    words_answer_free(a);
+    assert_int_equal(ask_alike(&part, "harbour", nearest, 3, &a), QUIPU_OK); /* no word at all */
+    assert_int_equal(words_answer_matches(a)[0].document, 2);
+    assert_true(words_answer_count(a) >= 3);
+    words_answer_free(a);
+    const words_match outside[] = { { 0.9, 0, 77 }, { 0.9, 3, 0 } };
+    assert_int_equal(ask_alike(&part, "bridge", outside, 2, &a), QUIPU_OK);
+    assert_int_equal(words_answer_count(a), 3);
+    words_answer_free(a);
+    likeness_answer = QUIPU_E_IO;
+    assert_int_equal(ask_alike(&part, "bridge", nearest, 3, &a), QUIPU_E_IO);
+    assert_null(a);
+    drop(&b);
+}
+
+/* A model that finds everything alike, or whose likenesses all lie near 1, weighs no more than another. */
+static void likeness_is_measured_among_the_nearest(void **state)
+{
+    (void)state;
+    const said talk[] = { { .text = "an old bridge" }, { .text = "red boats" } };
+    block b = build(talk, 2);
+    words_part part = part_of(&b);
+    static const double scales[][2] = { { 0.1, 0.3 }, { 0.98, 0.99 }, { 0.7, 0.7 }, { -0.9, -0.8 } };
+    for (int i = 0; i < 4; i++) {
+        const words_match nearest[] = { { scales[i][1], 0, 1 }, { scales[i][0], 0, 0 } };
+        words_answer *a;
+        memcpy(likeness_of, (double[]){ scales[i][0], scales[i][1] }, 2 * sizeof(double));
+        likeness_answer = QUIPU_OK;
+        assert_int_equal(ask_alike(&part, "bridge", nearest, 2, &a), QUIPU_OK);
+        assert_int_equal(words_answer_count(a), 2);
+        assert_int_equal(words_answer_matches(a)[0].document, 0); /* the word is worth more */
+        double by_words = words_answer_matches(a)[0].score - (i == 2 ? words_answer_matches(a)[1].score : 0);
+        assert_true(fabs(words_answer_matches(a)[1].score - 0.4 * by_words) < 1e-6);
+        words_answer_free(a);
+    }
+    drop(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -498,6 +576,8 @@ int main(void)
         cmocka_unit_test(hostile_questions_are_answered),
         cmocka_unit_test(damage_is_told_or_harmless),
         cmocka_unit_test(cancelled_search_stops),
+        cmocka_unit_test(likeness_counts_like_words),
+        cmocka_unit_test(likeness_is_measured_among_the_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

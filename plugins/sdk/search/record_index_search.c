@@ -8,12 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* What the two add to a hybrid score: the words measured against the best match by words that passes the filter (so that
- * nothing outside of the scope sets the scale), the cosine as it is. With hashed vectors 0.1 finds a little more than words
- * alone, from 0.3 on it finds less. */
-#define HYBRID_WORDS 0.9
-#define HYBRID_COSINE 0.1
-
 enum {
     VERIFY_FIRST =
         4096, /* documents that may match are looked at before the ranking where they are no more than these */
@@ -22,8 +16,8 @@ enum {
 
 typedef struct candidate {
     double score;
-    double words;  /* its part of the score before weighing */
-    double cosine; /* likewise */
+    double words;  /* the score by words and, in a hybrid search, likeness, before weighing */
+    double cosine; /* of a search by vector alone */
     double answer; /* the score before the weights of the question */
     query_weights weights;
     size_t match; /* its number in the answer by words; SIZE_MAX: not in it */
@@ -41,6 +35,8 @@ typedef struct search {
     words_part *parts; /* likewise */
     bool by_words, by_vector, exact;
     vector_question question;
+    words_match *nearest; /* by vector, for the ranking by words */
+    size_t nearest_count;
     words_answer *answer;
     candidate *found; /* best first, once they are sorted */
     size_t count;
@@ -180,9 +176,27 @@ static bool sort_candidates(search *s)
     return true;
 }
 
+static int32_t like_question(void *context, words_match *matches, size_t count, quipu_error *error)
+{
+    search *s = context;
+    vector_match *of = malloc((count + 1) * sizeof *of);
+    if (!of)
+        return no_memory(s);
+    for (size_t i = 0; i < count; i++)
+        of[i] = (vector_match){ .part = matches[i].part, .document = matches[i].document };
+    int32_t code = index_cosines(s->snapshot, &s->question, of, count, s->call, error);
+    for (size_t i = 0; i < count; i++)
+        matches[i].score = of[i].cosine;
+    free(of);
+    return code;
+}
+
 static int32_t rank_words(search *s, uint64_t k)
 {
-    words_question question = { .text = s->q->text, .k = k, .language = s->ix->pending.language };
+    words_likeness likeness = { .nearest = s->nearest, .count = s->nearest_count, .of = like_question, .context = s };
+    words_question question = {
+        .text = s->q->text, .k = k, .language = s->ix->pending.language, .likeness = s->by_vector ? &likeness : NULL
+    };
     words_answer_free(s->answer);
     s->answer = NULL;
     int32_t code = QUIPU_OK;
@@ -222,54 +236,31 @@ static int32_t take_words(search *s)
     return QUIPU_OK;
 }
 
-/* The nearest by vector join those found by words, and all of them get the score of both. */
-static int32_t fuse(search *s, uint64_t k)
+/* The nearest by vector: the candidates of a search by vector alone, else they go to the ranking by words. */
+static int32_t find_nearest(search *s, uint64_t k)
 {
-    vector_match *near = NULL, *also = NULL;
-    size_t near_count = 0, by_words = s->count;
-    double most = 0;
-    int32_t code = index_nearest(s->snapshot, s->which, &s->question, (size_t)k, &near, &near_count, s->call, s->error);
-    if (code == QUIPU_OK) {
-        candidate *found = realloc(s->found, (by_words + near_count + 1) * sizeof *found);
-        also = malloc((by_words + 1) * sizeof *also);
-        if (found)
-            s->found = found;
-        code = found && also ? QUIPU_OK : no_memory(s);
-    }
-    for (size_t i = 0; code == QUIPU_OK && i < by_words; i++) {
-        also[i] = (vector_match){ .part = s->found[i].part, .document = s->found[i].document };
-        most = s->found[i].words > most ? s->found[i].words : most;
-    }
-    if (code == QUIPU_OK)
-        code = index_cosines(s->snapshot, &s->question, also, by_words, s->call, s->error);
-    for (size_t i = 0; code == QUIPU_OK && i < by_words; i++)
-        s->found[i].cosine = also[i].cosine;
-    for (size_t i = 0; code == QUIPU_OK && i < near_count; i++)
-        s->found[s->count++] = (candidate){
-            .cosine = near[i].cosine, .match = SIZE_MAX, .part = near[i].part, .document = near[i].document
-        };
-    for (size_t i = 0; code == QUIPU_OK && i < s->count; i++) {
-        candidate *c = &s->found[i];
-        c->score =
-            !s->by_words ? c->cosine : HYBRID_WORDS * (most > 0 ? c->words / most : 0) + HYBRID_COSINE * c->cosine;
-    }
+    vector_match *near = NULL;
+    size_t count = 0;
+    int32_t code = index_nearest(s->snapshot, s->which, &s->question, (size_t)k, &near, &count, s->call, s->error);
+    free(s->found);
+    free(s->nearest);
+    s->found = NULL;
+    s->count = s->nearest_count = 0;
+    s->nearest = code == QUIPU_OK && s->by_words ? malloc((count + 1) * sizeof *s->nearest) : NULL;
+    s->found = code == QUIPU_OK && !s->by_words ? malloc((count + 1) * sizeof *s->found) : NULL;
+    if (code == QUIPU_OK && !s->nearest && !s->found)
+        code = no_memory(s);
+    for (size_t i = 0; code == QUIPU_OK && i < count; i++)
+        if (s->by_words)
+            s->nearest[s->nearest_count++] = (words_match){ near[i].cosine, near[i].part, near[i].document };
+        else
+            s->found[s->count++] = (candidate){ .score = near[i].cosine,
+                                                .cosine = near[i].cosine,
+                                                .match = SIZE_MAX,
+                                                .part = near[i].part,
+                                                .document = near[i].document };
     free(near);
-    free(also);
     return code;
-}
-
-/* Of one document that was found on both ways the first is kept, which is the one with words: it is no worse. */
-static void drop_twins(search *s)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < s->count; i++) {
-        bool twin = false;
-        for (size_t j = 0; j < kept && s->found[i].match == SIZE_MAX && !twin; j++)
-            twin = s->found[j].part == s->found[i].part && s->found[j].document == s->found[i].document;
-        if (!twin)
-            s->found[kept++] = s->found[i];
-    }
-    s->count = kept;
 }
 
 /* Recency and importance, where the question weighs them. */
@@ -291,17 +282,15 @@ static int32_t rank(search *s, uint64_t k)
 {
     bool weighed = s->q->recency > 0 || s->q->importance > 0;
     uint64_t each = (s->by_vector || weighed) && k < FUSED_AT_LEAST ? FUSED_AT_LEAST : k;
-    int32_t code = s->by_words ? best_by_words(s, each) : QUIPU_OK;
+    int32_t code = s->by_vector ? find_nearest(s, each) : QUIPU_OK;
+    if (s->by_words && code == QUIPU_OK)
+        code = best_by_words(s, each);
     if (s->by_words && code == QUIPU_OK)
         code = take_words(s);
-    if (code == QUIPU_OK && s->by_vector)
-        code = fuse(s, each);
     if (code == QUIPU_OK && weighed)
         weigh(s);
     if (code == QUIPU_OK && !sort_candidates(s))
         code = no_memory(s);
-    if (code == QUIPU_OK && s->by_words && s->by_vector)
-        drop_twins(s);
     return code;
 }
 
@@ -395,11 +384,14 @@ static int32_t explain(search *s, const candidate *c, explanation *e)
     e->count = 0;
     buffer_clear(&e->names);
     if (s->by_words)
-        add_component(e, str_of("bm25"), c->words);
+        add_component(e, str_of(s->by_vector ? "hybrid" : "bm25"), c->words);
     if (s->by_words && c->match != SIZE_MAX)
         code = words_explain(s->answer, c->match, add_component, e, s->error);
+    words_match its = { c->cosine, c->part, c->document };
+    if (code == QUIPU_OK && s->by_words && s->by_vector)
+        code = like_question(s, &its, 1, s->error);
     if (s->by_vector)
-        add_component(e, str_of("cosine"), c->cosine);
+        add_component(e, str_of("cosine"), its.score);
     if (c->weights.recency > 0)
         add_component(e, str_of("recency"), c->answer * c->weights.recency);
     if (c->weights.importance > 0)
@@ -456,6 +448,7 @@ int32_t record_index_search(record_index *ix, const quipu_search *q, quipu_hit_f
         rc = show(&s, visit, context);
     drop_candidates(&s);
     free(s.found);
+    free(s.nearest);
     words_answer_free(s.answer);
     for (size_t i = 0; s.which && i < s.snapshot->count; i++)
         bits_free(s.which[i].set);

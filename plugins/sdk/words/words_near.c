@@ -53,6 +53,11 @@ static uint32_t find_candidate(const query *q, uint32_t part, uint32_t document)
     return q->table_size ? q->table[candidate_cell(q, part, document)] - 1 : WORDS_NONE; /* 0 - 1 is NONE */
 }
 
+bool query_has_candidate(const query *q, uint32_t part, uint32_t document)
+{
+    return find_candidate(q, part, document) != WORDS_NONE;
+}
+
 candidate *query_add_candidate(query *q, uint32_t part, uint32_t document)
 {
     bool again;

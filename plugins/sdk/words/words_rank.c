@@ -35,9 +35,14 @@ static uint64_t speaker_of(const query *q, const candidate *c)
     return actor < w->head->actors ? w->actor_keys[actor] : 0;
 }
 
+static double base_of(const candidate *c)
+{
+    return c->words + c->like;
+}
+
 static double near_score(const query *q, const candidate *c, int which)
 {
-    return c->near[which] == WORDS_NONE ? 0 : q->candidates[c->near[which]].words;
+    return c->near[which] == WORDS_NONE ? 0 : base_of(&q->candidates[c->near[which]]);
 }
 
 static bool answers(const query *q, const candidate *c)
@@ -50,11 +55,11 @@ static bool answers(const query *q, const candidate *c)
 static void add_neighbours(const query *q, candidate *c)
 {
     if (words_of(q, c)->marks[c->document] & MARK_ASKS && !(q->flags & WORDS_NO_NEIGHBOURS))
-        c->asks = -ASKS_DAMPING * c->words;
+        c->asks = -ASKS_DAMPING * base_of(c);
     if (c->near[1] != WORDS_NONE)
         c->neighbours += (BEFORE + (answers(q, c) ? ANSWERED : 0)) * near_score(q, c, 1);
     c->neighbours += TWO_BEFORE * near_score(q, c, 0) + AFTER * near_score(q, c, 2) + TWO_AFTER * near_score(q, c, 3);
-    c->score = c->words + c->asks + c->neighbours;
+    c->score = base_of(c) + c->asks + c->neighbours;
 }
 
 static void add_session(query *q)
@@ -63,8 +68,8 @@ static void add_session(query *q)
         return;
     for (size_t i = 0; i < q->candidate_count; i++) {
         const candidate *c = &q->candidates[i];
-        if (c->talk != WORDS_NONE && q->talks[c->talk].best < c->words)
-            q->talks[c->talk].best = c->words;
+        if (c->talk != WORDS_NONE && q->talks[c->talk].best < base_of(c))
+            q->talks[c->talk].best = base_of(c);
     }
     for (size_t i = 0; i < q->candidate_count; i++) {
         candidate *c = &q->candidates[i];
@@ -104,7 +109,7 @@ static int32_t take_best(words_answer *a, quipu_error *error)
     best b = { .most = q->k < q->candidate_count ? (size_t)q->k : q->candidate_count };
     for (size_t i = 0; i < q->candidate_count; i++) {
         const candidate *c = &q->candidates[i];
-        if (c->score > 0 && !best_put(&b, (words_match){ c->score, c->part, c->document })) {
+        if ((c->score > 0 || i < q->hit_count) && !best_put(&b, (words_match){ c->score, c->part, c->document })) {
             free(b.matches);
             return query_no_memory(error);
         }
@@ -121,13 +126,17 @@ static int32_t rank(words_answer *a, quipu_str text, quipu_error *error)
     int32_t rc = query_admit(q, error);
     if (rc == QUIPU_OK && q->admitted > 0 && q->k > 0)
         rc = query_read(q, text, error);
-    if (rc != QUIPU_OK || q->term_count == 0)
+    if (rc == QUIPU_OK && q->term_count > 0)
+        rc = query_score(q, q->k > DEPTH ? (size_t)q->k : DEPTH, error);
+    if (rc == QUIPU_OK)
+        rc = query_add_nearest(q, error);
+    if (rc != QUIPU_OK || q->hit_count == 0)
         return rc;
-    rc = query_score(q, q->k > DEPTH ? (size_t)q->k : DEPTH, error);
-    if (rc == QUIPU_OK)
-        rc = query_find_near(q, error);
-    if (rc == QUIPU_OK)
+    rc = query_find_near(q, error);
+    if (rc == QUIPU_OK && q->term_count > 0)
         rc = query_score_rest(q, error);
+    if (rc == QUIPU_OK)
+        rc = query_add_likeness(q, error);
     if (rc != QUIPU_OK)
         return rc;
     for (size_t i = 0; i < q->candidate_count; i++)
@@ -149,6 +158,7 @@ int32_t words_rank(const words_part *parts, size_t count, const words_question *
     a->q.flags = question->flags;
     a->q.language = question->language;
     a->q.k = question->k;
+    a->q.likeness = question->likeness;
     a->q.call = call;
     int32_t rc = rank(a, question->text, error);
     if (rc != QUIPU_OK) {
@@ -233,9 +243,9 @@ int32_t words_explain(const words_answer *a, size_t i, words_component_fn visit,
         const struct {
             const char *name;
             double value;
-        } parts[] = { { "question", c->asks },   { "neighbours", c->neighbours },
-                      { "session", c->session }, { "speaker", c->speaker },
-                      { "date", c->date },       { "time_words", c->time_words } };
+        } parts[] = { { "likeness", c->like },        { "question", c->asks },   { "neighbours", c->neighbours },
+                      { "session", c->session },      { "speaker", c->speaker }, { "date", c->date },
+                      { "time_words", c->time_words } };
         int32_t rc = explain_words(&a->q, c, visit, context, error);
         for (size_t p = 0; rc == QUIPU_OK && p < sizeof parts / sizeof parts[0]; p++)
             if (parts[p].value != 0)

@@ -41,7 +41,8 @@ typedef struct asked_date {
 /* A document that may be a result, and what its score is made of. */
 typedef struct candidate {
     uint32_t part, document;
-    double words; /* the base score */
+    double words; /* by words alone */
+    double like;  /* what likeness adds; both are the base score */
     double score;
     double asks, neighbours, session, speaker, date, time_words;
     uint32_t near[4]; /* candidates: two before, one before, one after, two after; WORDS_NONE */
@@ -73,6 +74,7 @@ typedef struct query {
     text_language language;
     uint64_t k;
     const quipu_call *call;
+    const words_likeness *likeness;
 
     asked terms[TERMS_MAX];
     size_t term_count;
@@ -94,8 +96,9 @@ typedef struct query {
     float norms[NORMS];
 
     candidate *candidates;
-    size_t candidate_count, candidate_capacity, hit_count;
-    uint32_t *table; /* candidates by (part, document): numbers plus one */
+    size_t candidate_count, candidate_capacity;
+    size_t scored_count, hit_count; /* found by words; by words or likeness: the others are there as neighbours */
+    uint32_t *table;                /* candidates by (part, document): numbers plus one */
     size_t table_size;
     talk *talks;
     range *ranges; /* query.count for each talk */
@@ -154,11 +157,17 @@ int32_t query_count(query *q, quipu_error *error);
 
 /* words_score.c: the best `most` by base score become the first candidates. */
 int32_t query_score(query *q, size_t most, quipu_error *error);
-/* Fills `words` of the candidates from the first one that is not a hit on. */
+/* Fills `words` of the candidates that were not found by them. */
 int32_t query_score_rest(query *q, quipu_error *error);
+
+/* words_likeness.c: the nearest join the hits. */
+int32_t query_add_nearest(query *q, quipu_error *error);
+/* Fills `like` of all candidates. */
+int32_t query_add_likeness(query *q, quipu_error *error);
 
 /* words_near.c: adds the neighbours of the hits to the candidates, and fills near and talk of all of them. */
 int32_t query_find_near(query *q, quipu_error *error);
+bool query_has_candidate(const query *q, uint32_t part, uint32_t document);
 /* A new candidate at the end, or NULL without memory. */
 candidate *query_add_candidate(query *q, uint32_t part, uint32_t document);
 

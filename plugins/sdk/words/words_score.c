@@ -342,7 +342,7 @@ int32_t query_score(query *q, size_t most, quipu_error *error)
         else
             rc = query_no_memory(error);
     }
-    q->hit_count = q->candidate_count;
+    q->scored_count = q->hit_count = q->candidate_count;
     free(b.matches);
     return rc;
 }
@@ -385,13 +385,13 @@ static int32_t look_up(query *q, const place_of *places, size_t count, words_cur
 
 static int32_t look_up_all(query *q, quipu_error *error)
 {
-    size_t count = q->candidate_count - q->hit_count;
+    size_t count = q->candidate_count - q->scored_count;
     place_of *places = malloc((count + 1) * sizeof *places);
     words_cursor *c = malloc(sizeof *c);
     int32_t rc = places && c ? QUIPU_OK : query_no_memory(error);
     for (size_t i = 0; rc == QUIPU_OK && i < count; i++) {
-        const candidate *x = &q->candidates[q->hit_count + i];
-        places[i] = (place_of){ x->part, x->document, (uint32_t)(q->hit_count + i) };
+        const candidate *x = &q->candidates[q->scored_count + i];
+        places[i] = (place_of){ x->part, x->document, (uint32_t)(q->scored_count + i) };
     }
     if (rc == QUIPU_OK)
         qsort(places, count, sizeof *places, compare_places);
@@ -411,7 +411,7 @@ int32_t query_score_rest(query *q, quipu_error *error)
 {
     if (!q->exact)
         return look_up_all(q, error);
-    for (size_t i = q->hit_count; i < q->candidate_count; i++) {
+    for (size_t i = q->scored_count; i < q->candidate_count; i++) {
         candidate *c = &q->candidates[i];
         c->words = q->scores[query_place(q, c->part, c->document)];
     }
