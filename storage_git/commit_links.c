@@ -47,7 +47,15 @@ int32_t commit_link_read(const commit_links *links, const object_id *id, commit_
     return QUIPU_OK;
 }
 
-void commit_links_skip(const commit_links *links, const path_keys *path, object_id *id)
+static bool may_hold_any(const uint8_t *filter, size_t len, const path_keys *paths, unsigned count)
+{
+    bool any = false;
+    for (unsigned i = 0; i < count && !any; i++)
+        any = path_filter_may_hold_all(filter, len, &paths[i]);
+    return any;
+}
+
+void commit_links_skip(const commit_links *links, const path_keys *paths, unsigned count, object_id *id)
 {
     uint32_t at;
     graph_commit c;
@@ -56,7 +64,7 @@ void commit_links_skip(const commit_links *links, const path_keys *path, object_
     const commit_graph *g = links->graph;
     if (!g || !commit_graph_find(g, id, &at))
         return;
-    while (commit_graph_filter(g, at, &filter, &len) && !path_filter_may_hold_all(filter, len, path) &&
+    while (commit_graph_filter(g, at, &filter, &len) && !may_hold_any(filter, len, paths, count) &&
            commit_graph_read(g, at, &c) && c.parent_count > 0)
         at = c.parents[0];
     commit_graph_id(g, at, id);

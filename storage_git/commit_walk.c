@@ -10,8 +10,10 @@
 typedef struct walk {
     objects *objects;
     commit_links links;
-    const path_keys *path; /* that is asked for; NULL: all */
-    commit *heap;          /* largest committer time first */
+    const char *paths[2]; /* that are asked for; none: all */
+    path_keys keys[2];
+    unsigned path_count;
+    commit *heap; /* largest committer time first */
     size_t count, capacity;
     id_map seen;
     quipu_error *error;
@@ -39,8 +41,8 @@ static int32_t push(walk *w, const object_id *id)
     bool known = false;
     uint32_t number;
     object_id at = *id;
-    if (w->path)
-        commit_links_skip(&w->links, w->path, &at);
+    if (w->path_count)
+        commit_links_skip(&w->links, w->keys, w->path_count, &at);
     if (!id_map_add(&w->seen, &at, &number, &known))
         return no_memory(w->error);
     if (known)
@@ -85,16 +87,24 @@ static int32_t object_of_parent(walk *w, const object_id *parent, const char *pa
     return code == QUIPU_OK ? tree_find(w->objects, &link.tree, path, out, w->error) : code;
 }
 
-/* Does the commit change the path? Where one parent holds the same, only that side is followed (*only). */
-static int32_t changes_path(walk *w, const commit *c, const char *path, bool *changed, int *only)
+/* Does the commit change the paths? Where one parent holds the same, only that side is followed (*only). */
+static int32_t changes_paths(walk *w, const commit *c, bool *changed, int *only)
 {
-    object_id here, there;
-    int32_t code = tree_find(w->objects, &c->tree, path, &here, w->error);
-    *changed = !object_id_is_none(&here) || c->parent_count > 0;
+    object_id here[2], there;
+    int32_t code = QUIPU_OK;
+    *changed = c->parent_count > 0;
     *only = -1;
+    for (unsigned k = 0; k < w->path_count && code == QUIPU_OK; k++) {
+        code = tree_find(w->objects, &c->tree, w->paths[k], &here[k], w->error);
+        *changed = *changed || (code == QUIPU_OK && !object_id_is_none(&here[k]));
+    }
     for (unsigned i = 0; i < c->parent_count && code == QUIPU_OK && *only < 0; i++) {
-        code = object_of_parent(w, &c->parents[i], path, &there);
-        if (code == QUIPU_OK && object_id_equal(&here, &there)) {
+        bool same = true;
+        for (unsigned k = 0; k < w->path_count && code == QUIPU_OK && same; k++) {
+            code = object_of_parent(w, &c->parents[i], w->paths[k], &there);
+            same = code == QUIPU_OK && object_id_equal(&here[k], &there);
+        }
+        if (code == QUIPU_OK && same) {
             *changed = false;
             *only = (int)i;
         }
@@ -102,11 +112,11 @@ static int32_t changes_path(walk *w, const commit *c, const char *path, bool *ch
     return code;
 }
 
-static int32_t step(walk *w, const commit *c, const char *path, commit_fn visit, void *context)
+static int32_t step(walk *w, const commit *c, commit_fn visit, void *context)
 {
     bool changed = true;
     int only = -1;
-    int32_t code = path ? changes_path(w, c, path, &changed, &only) : QUIPU_OK;
+    int32_t code = w->path_count ? changes_paths(w, c, &changed, &only) : QUIPU_OK;
     if (code == QUIPU_OK && changed)
         code = visit(context, c);
     for (unsigned i = 0; i < c->parent_count && code == QUIPU_OK; i++)
@@ -115,20 +125,17 @@ static int32_t step(walk *w, const commit *c, const char *path, commit_fn visit,
     return code;
 }
 
-int32_t commit_walk(objects *o, const object_id *from, const char *path, commit_fn visit, void *context,
-                    quipu_error *error)
+int32_t commit_walk(objects *o, const object_id *from, const char *path, const char *also, commit_fn visit,
+                    void *context, quipu_error *error)
 {
-    walk w = { .objects = o, .error = error };
-    path_keys keys;
-    if (path) {
-        path_keys_make(path, &keys);
-        w.path = &keys;
-    }
+    walk w = { .objects = o, .paths = { path, also }, .path_count = path ? also ? 2 : 1 : 0, .error = error };
+    for (unsigned k = 0; k < w.path_count; k++)
+        path_keys_make(w.paths[k], &w.keys[k]);
     commit_links_begin(&w.links, o);
     int32_t code = object_id_is_none(from) ? QUIPU_OK : push(&w, from);
     while (code == QUIPU_OK && w.count > 0) {
         commit c = pop(&w);
-        code = step(&w, &c, path, visit, context);
+        code = step(&w, &c, visit, context);
         commit_free(&c);
     }
     for (size_t i = 0; i < w.count; i++)

@@ -42,9 +42,10 @@ bool commit_parse(commit *c);
 typedef int32_t (*commit_fn)(void *context, const commit *c);
 
 /* Visits the commits that lead to `from`, newest first by committer time. path: only those that changed this file or folder
- * against each of their parents, sides of a merge that did not being left out, as `git log -- path` does; NULL: all. */
-int32_t commit_walk(objects *o, const object_id *from, const char *path, commit_fn visit, void *context,
-                    quipu_error *error);
+ * against each of their parents, sides of a merge that did not being left out, as `git log -- path` does; NULL: all. also: a second
+ * path, or NULL; a commit that changed either of them counts. */
+int32_t commit_walk(objects *o, const object_id *from, const char *path, const char *also, commit_fn visit,
+                    void *context, quipu_error *error);
 /* The newest commit along first parents whose committer time is at or before `time`; NOT_FOUND where all are later. */
 int32_t commit_at_time(objects *o, const object_id *from, int64_t time, object_id *out, quipu_error *error);
 

@@ -48,8 +48,8 @@ int32_t git_transaction_put_blob(git_transaction *t, const char *path, const obj
 
 typedef struct merge {
     git_transaction *transaction;
-    git_merge_fn decide;
-    void *context;
+    const git_merge_rules *rules;
+    object_id base_tree, their_tree;
     git_merge_report *report;
     quipu_error *error;
 } merge;
@@ -57,12 +57,16 @@ typedef struct merge {
 static int32_t merge_file(void *context, const tree_change *change)
 {
     const merge *m = context;
+    const git_merge_rules *rules = m->rules;
+    bool grouped = rules->grouped && rules->grouped(rules->context, change->path);
     object_id ours;
     int32_t code = work_tree_find(m->transaction->store->tree, change->path, &ours, m->error);
-    if (code != QUIPU_OK || object_id_equal(&ours, &change->after))
+    if (code != QUIPU_OK || (!grouped && object_id_equal(&ours, &change->after)))
         return code;
-    if (!object_id_equal(&ours, &change->before))
-        return m->decide(m->context, m->transaction, change->path, &change->before, &ours, &change->after);
+    if (grouped || !object_id_equal(&ours, &change->before)) {
+        git_merge_file file = { change->path, change->before, ours, change->after, m->base_tree, m->their_tree };
+        return rules->decide(rules->context, m->transaction, &file);
+    }
     m->report->files++;
     if (object_id_is_none(&change->after))
         return git_transaction_delete(m->transaction, change->path, m->error);
@@ -83,24 +87,23 @@ static int32_t tree_of(objects *o, const object_id *id, object_id *out, quipu_er
     return code;
 }
 
-static int32_t merge_trees(const merge *m, const object_id *base, const object_id *theirs)
+static int32_t merge_trees(merge *m, const object_id *base, const object_id *theirs)
 {
     objects *o = m->transaction->store->objects;
-    object_id from, to;
-    int32_t code = tree_of(o, base, &from, m->error);
+    int32_t code = tree_of(o, base, &m->base_tree, m->error);
     if (code == QUIPU_OK)
-        code = tree_of(o, theirs, &to, m->error);
+        code = tree_of(o, theirs, &m->their_tree, m->error);
     if (code == QUIPU_OK)
-        code = tree_diff(o, &from, &to, "", merge_file, (void *)m, m->error);
+        code = tree_diff(o, &m->base_tree, &m->their_tree, "", merge_file, m, m->error);
     return code;
 }
 
-int32_t git_transaction_merge(git_transaction *t, const object_id *theirs, bool give_up_ours, git_merge_fn decide,
-                              void *context, git_merge_report *out, quipu_error *error)
+int32_t git_transaction_merge(git_transaction *t, const object_id *theirs, bool give_up_ours,
+                              const git_merge_rules *rules, git_merge_report *out, quipu_error *error)
 {
     objects *o = t->store->objects;
     history_split split;
-    merge m = { t, decide, context, out, error };
+    merge m = { .transaction = t, .rules = rules, .report = out, .error = error };
     *out = (git_merge_report){ GIT_MERGE_NOTHING, 0, 0 };
     int32_t code = history_split_read(o, &t->head, o, theirs, &split, error);
     object_id base = split.base, common = split.common;

@@ -447,6 +447,11 @@ int32_t git_transaction_read(git_transaction *t, const char *path, object_id *bl
     return objects_read(t->store->objects, blob, OBJECT_BLOB, out, error);
 }
 
+int32_t git_transaction_fits(git_transaction *t, const char *path, bool *fits, quipu_error *error)
+{
+    return work_tree_fits(t->store->tree, path, fits, error);
+}
+
 int32_t git_transaction_put(git_transaction *t, const char *path, const void *bytes, size_t len, quipu_error *error)
 {
     object_id id;

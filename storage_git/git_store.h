@@ -61,6 +61,8 @@ int32_t git_begin(git_store *s, const quipu_call *call, git_transaction **out, q
 const object_id *git_transaction_head(const git_transaction *t);
 /* Reads a file as the transaction has it; *blob: none where there is none, and nothing is appended. */
 int32_t git_transaction_read(git_transaction *t, const char *path, object_id *blob, buffer *out, quipu_error *error);
+/* Whether a file can be put there: no folder stands in its place, nor a file in the place of a folder that it is in. */
+int32_t git_transaction_fits(git_transaction *t, const char *path, bool *fits, quipu_error *error);
 int32_t git_transaction_put(git_transaction *t, const char *path, const void *bytes, size_t len, quipu_error *error);
 int32_t git_transaction_delete(git_transaction *t, const char *path, quipu_error *error);
 /* Makes a commit of what was put and deleted since the last one. */
@@ -77,10 +79,21 @@ int32_t git_transaction_forward(git_transaction *t, const object_id *to, quipu_e
 /* Puts a file whose object lies in the store already. */
 int32_t git_transaction_put_blob(git_transaction *t, const char *path, const object_id *blob, quipu_error *error);
 
-/* Decides about a file that both sides changed, each to something else (none: the file is not there): puts or deletes what
- * should be there, or leaves `ours`. */
-typedef int32_t (*git_merge_fn)(void *context, git_transaction *t, const char *path, const object_id *base,
-                                const object_id *ours, const object_id *theirs);
+/* A file that has to be decided about; none: it is not there. */
+typedef struct git_merge_file {
+    const char *path;
+    object_id base, ours, theirs;    /* its three states; ours as the transaction has it */
+    object_id base_tree, their_tree; /* for files that belong together */
+} git_merge_file;
+
+typedef struct git_merge_rules {
+    /* Decides about a file that both sides changed, each to something else: puts or deletes what should be there, or leaves `ours`. */
+    int32_t (*decide)(void *context, git_transaction *t, const git_merge_file *file);
+    /* Whether `decide` is to be asked about every change that they made to this path, because it may belong together with another; NULL:
+     * never. */
+    bool (*grouped)(void *context, const char *path);
+    void *context;
+} git_merge_rules;
 
 typedef enum git_merge_outcome {
     GIT_MERGE_NOTHING, /* the head leads to `theirs` already */
@@ -94,10 +107,10 @@ typedef struct git_merge_report {
     uint64_t files;   /* that are now otherwise than they were, save those that `decide` was asked about */
 } git_merge_report;
 
-/* Merges a commit that lies in the store: what only they changed is taken; `decide` is asked about the rest. give_up_ours: ours has nothing
+/* Merges a commit that lies in the store: what only they changed is taken; the rules are asked about the rest. give_up_ours: ours has nothing
  * in it that anybody needs, and where the two have no common history it gives way. */
-int32_t git_transaction_merge(git_transaction *t, const object_id *theirs, bool give_up_ours, git_merge_fn decide,
-                              void *context, git_merge_report *out, quipu_error *error);
+int32_t git_transaction_merge(git_transaction *t, const object_id *theirs, bool give_up_ours,
+                              const git_merge_rules *rules, git_merge_report *out, quipu_error *error);
 
 /* Told about a ref: its whole name. */
 typedef int32_t (*git_ref_fn)(void *context, const char *name, const object_id *id);

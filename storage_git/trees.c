@@ -192,6 +192,27 @@ int32_t work_tree_find(work_tree *t, const char *path, object_id *blob, quipu_er
     }
 }
 
+int32_t work_tree_fits(work_tree *t, const char *path, bool *fits, quipu_error *error)
+{
+    child *at = &t->root;
+    for (*fits = true;;) {
+        folder *f = at->folder;
+        size_t len = part_len(path);
+        bool last = path[len] == '\0', damaged = false;
+        tree_entry entry;
+        if (tree_entry_find(&f->bytes, path, len, &entry, &damaged))
+            *fits = entry.folder != last;
+        else if (last)
+            *fits = !loaded_child(f, path, len);
+        int32_t code = damaged          ? damaged_tree(&f->id, error)
+                       : last || !*fits ? QUIPU_OK
+                                        : open_child(t, f, path, len, false, &at, error);
+        if (code != QUIPU_OK || last || !*fits || !at)
+            return code;
+        path += len + 1;
+    }
+}
+
 static void folder_touch(child *c)
 {
     if (!c->changed)
@@ -298,11 +319,13 @@ int32_t work_tree_write(work_tree *t, pack_writer *pack, object_id *root, quipu_
     return code;
 }
 
-int32_t tree_find(objects *o, const object_id *root, const char *path, object_id *found, quipu_error *error)
+static int32_t find_entry(objects *o, const object_id *root, const char *path, object_id *found, bool *is_folder,
+                          quipu_error *error)
 {
     buffer tree = { 0 };
     int32_t code = QUIPU_OK;
     *found = *root;
+    *is_folder = true;
     while (code == QUIPU_OK && !object_id_is_none(found)) {
         size_t len = part_len(path);
         tree_entry entry;
@@ -318,10 +341,26 @@ int32_t tree_find(objects *o, const object_id *root, const char *path, object_id
             code = damaged_tree(&here, error);
         else if (there && (path[len] == '\0' || entry.folder))
             memcpy(found->bytes, entry.id, sizeof found->bytes);
+        *is_folder = there && entry.folder;
         if (path[len] == '\0')
             break;
         path += len + 1;
     }
     buffer_free(&tree);
+    return code;
+}
+
+int32_t tree_find(objects *o, const object_id *root, const char *path, object_id *found, quipu_error *error)
+{
+    bool is_folder;
+    return find_entry(o, root, path, found, &is_folder, error);
+}
+
+int32_t tree_find_file(objects *o, const object_id *root, const char *path, object_id *blob, quipu_error *error)
+{
+    bool is_folder;
+    int32_t code = find_entry(o, root, path, blob, &is_folder, error);
+    if (is_folder)
+        memset(blob, 0, sizeof *blob);
     return code;
 }

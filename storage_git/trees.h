@@ -21,6 +21,8 @@ size_t work_tree_size(const work_tree *t);
 /* *blob: the file's object, or none where there is no such file. */
 int32_t work_tree_find(work_tree *t, const char *path, object_id *blob, quipu_error *error);
 int32_t work_tree_put(work_tree *t, const char *path, const object_id *blob, quipu_error *error);
+/* Whether a file can be put there: no part of the path before its last is a file, and the whole is no folder. */
+int32_t work_tree_fits(work_tree *t, const char *path, bool *fits, quipu_error *error);
 /* Takes folders that become empty away with it. What is not there is nothing to do. */
 int32_t work_tree_remove(work_tree *t, const char *path, quipu_error *error);
 /* Adds every changed folder to the pack, as the difference to its former version where that is in the same pack. */
@@ -41,5 +43,7 @@ int32_t tree_diff(objects *o, const object_id *from, const object_id *to, const 
                   void *context, quipu_error *error);
 /* The file or folder at a path of a tree: its object, or none. */
 int32_t tree_find(objects *o, const object_id *root, const char *path, object_id *found, quipu_error *error);
+/* The same, but a folder counts as nothing. */
+int32_t tree_find_file(objects *o, const object_id *root, const char *path, object_id *blob, quipu_error *error);
 
 #endif

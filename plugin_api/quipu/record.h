@@ -32,6 +32,9 @@ extern "C" {
 #define QUIPU_KIND_RELATION "relation"
 #define QUIPU_KIND_ASSEMBLY "assembly"
 #define QUIPU_KIND_SUMMARY "summary"
+/* A text that lives under a path. Its id is "<scope>/<path>": the scope as one part, "user=ruth,app=notes" (of user, agent, session, app
+ * those that are there, in this order; '%', ',' and '/' in a value as "%25", "%2C", "%2F"), or "-" for none; then the path. A backend that keeps
+ * files may show the text as one. */
 #define QUIPU_KIND_FILE "file"
 #define QUIPU_KIND_CONFLICT "conflict"
 

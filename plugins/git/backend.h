@@ -3,8 +3,9 @@
  *
  *   plugin.c   entry, table, life cycle                  write.c    apply: group commit over storage_git
  *   settings.c, context.c  configuration; entry          format.c   what makes a repository a store
- *   path.c     id <-> path                                view.c     the records of one commit, kept up to date
- *   view_follow.c, view_files.c  from commit to commit    catalogue.c  the view on disk, shared by processes
+ *   path.c, file_path.c  id <-> path                      view.c     the records of one commit, kept up to date
+ *   files.c    a record as one file or two                catalogue.c  the view on disk, shared by processes
+ *   view_follow.c, view_files.c, view_pairs.c  from commit to commit
  *   message.c  commit messages and their trailers
  *   merge.c    another line of history, by record         inbox.c    what was pushed to inbox/NAME
  *   read.c     get, scan, search, stats                   history.c, migrate.c, verify.c, verify_records.c  the extensions
@@ -127,6 +128,8 @@ int32_t moved_fenced(quipu_backend *self, quipu_sink_fn sink, void *context, con
 
 /* What FORMAT_FILE holds. */
 extern const char format_text[];
+/* In a transaction: the store's format becomes this version's, where it is older. */
+int32_t format_raise(git_transaction *t, quipu_error *error);
 /* The first commit of a new store: the file that says what it is. */
 int32_t write_format(quipu_backend *self, quipu_error *error);
 /* Refuses a repository that is not a store, or one of a newer format. */

@@ -1,10 +1,19 @@
-/* format.c - what makes a repository a store: the file quipu.json, which is its first commit. */
-#include "backend.h"
+/*
+ * format.c - what makes a repository a store: the file quipu.json, which is its first commit.
+ *
+ *   1  a record is one file
+ *   2  a record of kind "file" may be two (files.h)
+ *
+ * A store of format 1 becomes one of format 2 by the first commit that needs it.
+ */
+#include "files.h"
 
 #include <base/fail.h>
 #include <sdk/json.h>
 
-const char format_text[] = "{\n  \"format\": 1,\n  \"layout\": \"records/x/y/z/w\"\n}\n";
+enum { STORE_FORMAT = 2 };
+
+const char format_text[] = "{\n  \"format\": 2,\n  \"layout\": \"records/x/y/z/w\"\n}\n";
 
 int32_t write_format(quipu_backend *self, quipu_error *error)
 {
@@ -34,20 +43,39 @@ int32_t write_format(quipu_backend *self, quipu_error *error)
     return code == QUIPU_OK && lost ? check_format(self, error) : code;
 }
 
-static int32_t judge_format(quipu_backend *self, const buffer *text, quipu_error *error)
+/* 0: it tells none. */
+static int64_t read_format(const buffer *text)
 {
     cJSON *tree = NULL;
     int64_t format = 0;
     int32_t code = json_parse(str_make(text->bytes, text->len), &tree, NULL);
-    bool sound = code == QUIPU_OK && json_is_int(cJSON_GetObjectItemCaseSensitive(tree, "format"), &format);
+    if (code != QUIPU_OK || !json_is_int(cJSON_GetObjectItemCaseSensitive(tree, "format"), &format) || format < 1)
+        format = 0;
     cJSON_Delete(tree);
-    if (!sound || format < 1)
+    return format;
+}
+
+int32_t format_raise(git_transaction *t, quipu_error *error)
+{
+    object_id blob;
+    buffer text = { 0 };
+    int32_t code = git_transaction_read(t, FORMAT_FILE, &blob, &text, error);
+    if (code == QUIPU_OK && read_format(&text) < STORE_FORMAT)
+        code = git_transaction_put(t, FORMAT_FILE, format_text, strlen(format_text), error);
+    buffer_free(&text);
+    return code;
+}
+
+static int32_t judge_format(quipu_backend *self, const buffer *text, quipu_error *error)
+{
+    int64_t format = read_format(text);
+    if (format < 1)
         return fail(error, QUIPU_E_FORMAT, "store", "%s: its %s cannot be read; run `git log -- %s` there",
                     git_store_path(self->store), FORMAT_FILE, FORMAT_FILE);
-    if (format > QUIPU_RECORD_FORMAT)
+    if (format > STORE_FORMAT)
         return fail(error, QUIPU_E_FORMAT, "store",
                     "%s has format %lld, and this version knows formats up to %d; use a newer Quipu",
-                    git_store_path(self->store), (long long)format, QUIPU_RECORD_FORMAT);
+                    git_store_path(self->store), (long long)format, STORE_FORMAT);
     return QUIPU_OK;
 }
 

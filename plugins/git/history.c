@@ -1,5 +1,5 @@
 /* history.c - the extension history/1 (plugin_api/quipu/ext/history.h), over commits and trees. */
-#include "backend.h"
+#include "files.h"
 
 #include <base/fail.h>
 #include <sdk/abi_check.h>
@@ -80,7 +80,7 @@ static int32_t history_log(quipu_backend *self, const quipu_log_query *query, qu
                            const quipu_call *call, quipu_error *error)
 {
     object_id from;
-    buffer path = { 0 };
+    buffer path = { 0 }, text = { 0 };
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK)
         code = abi_check_struct(query, sizeof *query, "quipu_log_query", error);
@@ -93,12 +93,14 @@ static int32_t history_log(quipu_backend *self, const quipu_log_query *query, qu
             query->from.ptr ? view_resolve(self, query->from, &from, error) : git_store_head(self->store, &from, error);
     if (code == QUIPU_OK && query->id.ptr) {
         record_path(query->id, &path);
-        if (path.failed)
+        if (!file_path(query->id, &text))
+            buffer_free(&text);
+        if (path.failed || text.failed)
             code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to walk the history");
     }
     if (code == QUIPU_OK) {
         log_walk walk = { visit, context, call, error, query->limit ? query->limit : UINT64_MAX, 0, false };
-        code = commit_walk(git_store_objects(self->store), &from, path.bytes, log_commit, &walk, error);
+        code = commit_walk(git_store_objects(self->store), &from, path.bytes, text.bytes, log_commit, &walk, error);
         if (code == LOG_ENOUGH)
             code = QUIPU_OK;
         if (code == QUIPU_OK && query->id.ptr && walk.shown == 0) {
@@ -107,43 +109,73 @@ static int32_t history_log(quipu_backend *self, const quipu_log_query *query, qu
         }
     }
     buffer_free(&path);
+    buffer_free(&text);
     return code;
 }
 
 /* ---- differences ---- */
 
 typedef struct collection {
-    quipu_backend *self;
+    record_place from, to;
     difference_list *list;
     quipu_error *error;
 } collection;
 
-static int32_t read_side(const collection *c, const object_id *blob, const char *path, record **out)
+/* Takes both states over. What is a record on neither side, or the same on both, is left out. */
+static int32_t add_states(const collection *c, stored *before, stored *after)
 {
-    buffer bytes = { 0 };
+    record *a = before->record, *b = after->record;
+    bool same = a && b && str_same(record_view(a)->version, record_view(b)->version);
     int32_t code = QUIPU_OK;
-    *out = NULL;
-    if (object_id_is_none(blob))
-        return QUIPU_OK;
-    code = objects_read(git_store_objects(c->self->store), blob, OBJECT_BLOB, &bytes, c->error);
-    if (code == QUIPU_OK)
-        record_of_file(path, str_make(bytes.bytes, bytes.len), out, NULL);
-    buffer_free(&bytes);
+    if (!same) {
+        before->record = after->record = NULL;
+        code = difference_add(c->list, a, b, c->error);
+    }
+    stored_free(before);
+    stored_free(after);
     return code;
 }
 
-/* Collects one file; what is a record on neither side is left out. */
+/* One record, whichever of its files changed. */
+static int32_t collect_id(const collection *c, quipu_str id)
+{
+    stored before, after = { 0 };
+    int32_t code = stored_read(&c->from, id, &before, c->error);
+    if (code != QUIPU_OK)
+        return code;
+    code = stored_read(&c->to, id, &after, c->error);
+    if (code == QUIPU_OK)
+        return add_states(c, &before, &after);
+    stored_free(&before);
+    return code;
+}
+
+/* The record of a JSON file that changed. */
 static int32_t collect(void *context, const tree_change *change)
 {
     const collection *c = context;
-    record *before = NULL, *after = NULL;
-    int32_t code = read_side(c, &change->before, change->path, &before);
-    if (code == QUIPU_OK)
-        code = read_side(c, &change->after, change->path, &after);
-    if (code == QUIPU_OK)
-        return difference_add(c->list, before, after, c->error);
-    record_free(before);
-    record_free(after);
+    buffer id = { 0 };
+    int32_t code = stored_id(&c->from, change->path, &id, c->error);
+    if (code == QUIPU_OK && id.len == 0)
+        code = stored_id(&c->to, change->path, &id, c->error);
+    if (code == QUIPU_OK && id.len > 0)
+        code = collect_id(c, str_make(id.bytes, id.len));
+    buffer_free(&id);
+    return code;
+}
+
+/* Of a text whose JSON did not change: else it was collected with that. */
+static int32_t collect_text(void *context, const tree_change *change)
+{
+    const collection *c = context;
+    bool alone = false;
+    buffer id = { 0 };
+    int32_t code = QUIPU_OK;
+    if (file_path_id(change->path, &id))
+        code = stored_same_json(&c->from, &c->to, str_make(id.bytes, id.len), &alone, c->error);
+    if (code == QUIPU_OK && alone)
+        code = collect_id(c, str_make(id.bytes, id.len));
+    buffer_free(&id);
     return code;
 }
 
@@ -181,34 +213,19 @@ static int32_t find_trees(quipu_backend *self, const quipu_str *from, const quip
     return code;
 }
 
-static int32_t collect_one(collection *c, const object_id *from_tree, const object_id *to_tree, const char *path)
-{
-    objects *o = git_store_objects(c->self->store);
-    tree_change change = { .path = path };
-    int32_t code = tree_find(o, from_tree, path, &change.before, c->error);
-    if (code == QUIPU_OK)
-        code = tree_find(o, to_tree, path, &change.after, c->error);
-    if (code == QUIPU_OK && !object_id_equal(&change.before, &change.after))
-        code = collect(c, &change);
-    return code;
-}
-
 static int32_t differences(quipu_backend *self, const quipu_str *from, const quipu_str *to, const quipu_str *id,
                            difference_list *list, quipu_error *error)
 {
-    object_id from_tree, to_tree;
-    buffer path = { 0 };
-    collection c = { self, list, error };
+    objects *o = git_store_objects(self->store);
+    collection c = { .from.objects = o, .to.objects = o, .list = list, .error = error };
     *list = (difference_list){ 0 };
-    int32_t code = find_trees(self, from, to, &from_tree, &to_tree, error);
-    if (code == QUIPU_OK && id && id->ptr) {
-        record_path(*id, &path);
-        code = path.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to compare two revisions")
-                           : collect_one(&c, &from_tree, &to_tree, path.bytes);
-    } else if (code == QUIPU_OK) {
-        code = tree_diff(git_store_objects(self->store), &from_tree, &to_tree, RECORDS_FOLDER, collect, &c, error);
-    }
-    buffer_free(&path);
+    int32_t code = find_trees(self, from, to, &c.from.tree, &c.to.tree, error);
+    if (code == QUIPU_OK && id && id->ptr)
+        return collect_id(&c, *id);
+    if (code == QUIPU_OK)
+        code = tree_diff(o, &c.from.tree, &c.to.tree, RECORDS_FOLDER, collect, &c, error);
+    if (code == QUIPU_OK)
+        code = tree_diff(o, &c.from.tree, &c.to.tree, FILES_FOLDER, collect_text, &c, error);
     return code;
 }
 

@@ -55,13 +55,17 @@ static void git_destroy(quipu_backend *self)
     free(self);
 }
 
+/* What this backend makes of a commit's files; one that was saved by a version that made something else of them counts as absent. */
+enum { CATALOGUE_MEANING = 1 };
+
 /* A catalogue that cannot be had costs time, not truth: it is only logged. */
 void catalogue_open(quipu_backend *self)
 {
     quipu_error error = { .struct_size = sizeof error };
     bool read_only = self->flags & QUIPU_OPEN_READ_ONLY;
-    int32_t code = derived_open(git_store_private(self->store), "catalogue", RECORD_INDEX_FORMAT | self->language << 8,
-                                read_only, &self->catalogue, &error);
+    int32_t code = derived_open(git_store_private(self->store), "catalogue",
+                                RECORD_INDEX_FORMAT | self->language << 8 | CATALOGUE_MEANING << 16, read_only,
+                                &self->catalogue, &error);
     if (code != QUIPU_OK) {
         self->catalogue = NULL;
         if (!read_only || code != QUIPU_E_NOT_FOUND)

@@ -1,10 +1,11 @@
 /*
- * verify_records.c - part of verify: files under records/ that are no records of their path, and the index against the tree.
+ * verify_records.c - part of verify: files under records/ that are no records of their path, those under files/ that are no texts of
+ * records, and the index against the tree.
  *
- * Repair takes such a file out of records/ by a commit: to its own path where it is a record and that path is free, else below
+ * Repair takes such a file out of its folder by a commit: to its own path where it is a record and that path is free, else below
  * aside/, under the path that it had. So a list of the folder shows records only, and the file is there for whoever put it there.
  */
-#include "backend.h"
+#include "files.h"
 
 #include <base/fail.h>
 #include <stdio.h>
@@ -53,6 +54,8 @@ static int32_t is_free(const verification *v, git_transaction *t, const char *pa
     buffer unused = { 0 };
     int32_t code = git_transaction_read(t, path, &found, &unused, v->error);
     *out = code == QUIPU_OK && object_id_is_none(&found);
+    if (*out)
+        code = git_transaction_fits(t, path, out, v->error);
     buffer_free(&unused);
     return code;
 }
@@ -63,7 +66,7 @@ static int32_t find_place(const verification *v, git_transaction *t, const char 
     record *r = NULL;
     bool free_there = false;
     int32_t code = QUIPU_OK;
-    if (record_of_bytes(str_make(bytes->bytes, bytes->len), &r, NULL) == QUIPU_OK) {
+    if (!is_file_path(path) && record_of_bytes(str_make(bytes->bytes, bytes->len), &r, NULL) == QUIPU_OK) {
         record_path(record_view(r)->id, to);
         code = to->failed ? no_memory(v) : is_free(v, t, to->bytes, &free_there);
     }

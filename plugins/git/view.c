@@ -7,6 +7,7 @@
  *
  * Lock order: view.lock, then quipu_backend.views. Readers of a view hold neither.
  */
+#include "files.h"
 #include "view.h"
 
 #include <base/fail.h>
@@ -88,7 +89,10 @@ int32_t view_each_aside(view *v, aside_fn visit, void *context)
     int32_t code = QUIPU_OK;
     pthread_mutex_lock(&v->lock);
     for (size_t i = 0; i < v->aside_count && code == QUIPU_OK; i++)
-        code = visit(context, v->aside[i], "it is not a record of that path");
+        code =
+            visit(context, v->aside[i],
+                  is_file_path(v->aside[i]) ? "it is not the text of a record: its path or its content cannot be one's"
+                                            : "it is not a record of that path");
     pthread_mutex_unlock(&v->lock);
     return code;
 }

@@ -2,7 +2,7 @@
 #ifndef PLUGINS_GIT_VIEW_H
 #define PLUGINS_GIT_VIEW_H
 
-#include "backend.h"
+#include "files.h"
 
 #include <storage_git/object_reader.h>
 
@@ -33,7 +33,6 @@ void view_replace(quipu_backend *self, view *old, view *fresh);
 int32_t view_go_to(quipu_backend *self, view *v, const object_id *to, quipu_error *error);
 /* The tree of a commit; none of none. */
 int32_t view_tree(quipu_backend *self, const object_id *commit_id, object_id *out, quipu_error *error);
-int32_t view_read_file(quipu_backend *self, const object_id *blob, const char *path, record **out, quipu_error *error);
 
 /* ---- view_files.c ---- */
 
@@ -51,6 +50,22 @@ int32_t view_read_files(object_reader *reader, view_file *files, size_t count, s
 /* Reads one; *out: NULL where the blob is no record of that path. bytes: room to read it in. */
 int32_t view_read_blob(object_reader *reader, const object_id *blob, uint64_t place, const char *path, buffer *bytes,
                        record **out, quipu_error *error);
+
+/* ---- view_pairs.c ---- */
+
+/* The way of records that may be two files from one tree to another. */
+typedef struct pair_follow {
+    view *view;
+    record_place from, to;
+    bool any; /* either tree has a folder of files: set by pair_follow_begin */
+    quipu_error *error;
+} pair_follow;
+
+int32_t pair_follow_begin(pair_follow *f);
+/* *done: the JSON file that changed is of such a record, which was followed as a whole. */
+int32_t pair_follow_json(const pair_follow *f, const tree_change *change, bool *done);
+/* Those of which the text alone changed. */
+int32_t pair_follow_texts(pair_follow *f);
 
 /* ---- catalogue.c ---- */
 

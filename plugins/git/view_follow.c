@@ -37,7 +37,7 @@ int32_t record_of_file(const char *path, quipu_str bytes, record **out, quipu_er
     return code;
 }
 
-int32_t view_read_file(quipu_backend *self, const object_id *blob, const char *path, record **out, quipu_error *error)
+static int32_t read_blob(quipu_backend *self, const object_id *blob, const char *path, record **out, quipu_error *error)
 {
     buffer bytes = { 0 };
     object_reader *reader;
@@ -72,6 +72,7 @@ typedef struct catch_up {
     size_t count;
     buffer paths; /* theirs, each with its NUL byte */
     uint64_t changes;
+    pair_follow pairs;
     buffer id; /* of the change at hand */
     quipu_error *error;
 } catch_up;
@@ -91,7 +92,7 @@ static int32_t forget_file(catch_up *c, const view_file *f)
     if (known_id(c, f->path)) {
         record_index_remove(c->view->index, str_make(c->id.bytes, c->id.len));
     } else {
-        code = view_read_file(c->self, &f->before, f->path, &before, c->error);
+        code = read_blob(c->self, &f->before, f->path, &before, c->error);
         if (before)
             record_index_remove(c->view->index, record_view(before)->id);
         record_free(before);
@@ -168,6 +169,10 @@ static bool known_version(catch_up *c, const tree_change *change)
 static int32_t follow_change(void *context, const tree_change *change)
 {
     catch_up *c = context;
+    bool done;
+    int32_t code = pair_follow_json(&c->pairs, change, &done);
+    if (done || code != QUIPU_OK)
+        return code;
     if (known_version(c, change)) {
         view_drop_aside(c->view, change->path);
         return QUIPU_OK;
@@ -197,17 +202,24 @@ int32_t view_tree(quipu_backend *self, const object_id *commit_id, object_id *ou
 
 int32_t view_go_to(quipu_backend *self, view *v, const object_id *to, quipu_error *error)
 {
-    catch_up c = { .self = self, .view = v, .error = error };
-    object_id from_tree, to_tree;
-    int32_t code = view_tree(self, &v->at, &from_tree, error);
+    objects *o = git_store_objects(self->store);
+    catch_up c = { .self = self,
+                   .view = v,
+                   .pairs = { .view = v, .from.objects = o, .to.objects = o, .error = error },
+                   .error = error };
+    int32_t code = view_tree(self, &v->at, &c.pairs.from.tree, error);
     if (code == QUIPU_OK)
-        code = view_tree(self, to, &to_tree, error);
+        code = view_tree(self, to, &c.pairs.to.tree, error);
+    if (code == QUIPU_OK)
+        code = pair_follow_begin(&c.pairs);
     if (code != QUIPU_OK)
         return code;
     record_index_begin(v->index);
-    code = tree_diff(git_store_objects(self->store), &from_tree, &to_tree, RECORDS_FOLDER, follow_change, &c, error);
+    code = tree_diff(o, &c.pairs.from.tree, &c.pairs.to.tree, RECORDS_FOLDER, follow_change, &c, error);
     if (code == QUIPU_OK)
         code = follow_files(&c);
+    if (code == QUIPU_OK)
+        code = pair_follow_texts(&c.pairs);
     record_index_end(v->index);
     if (code == QUIPU_OK)
         v->at = *to;
@@ -222,18 +234,16 @@ int32_t view_go_to(quipu_backend *self, view *v, const object_id *to, quipu_erro
 int32_t view_record_at(quipu_backend *self, const object_id *commit_id, quipu_str id, record **out, bool *aside,
                        quipu_error *error)
 {
-    object_id tree, blob;
-    buffer path = { 0 };
+    record_place p = { .objects = git_store_objects(self->store) };
+    stored there = { 0 };
     *out = NULL;
-    record_path(id, &path);
-    int32_t code = path.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read a record")
-                               : view_tree(self, commit_id, &tree, error);
+    int32_t code = view_tree(self, commit_id, &p.tree, error);
     if (code == QUIPU_OK)
-        code = tree_find(git_store_objects(self->store), &tree, path.bytes, &blob, error);
-    if (code == QUIPU_OK && !object_id_is_none(&blob))
-        code = view_read_file(self, &blob, path.bytes, out, error);
+        code = stored_read(&p, id, &there, error);
+    if (code == QUIPU_OK && there.record)
+        *out = record_share(there.record);
     if (aside)
-        *aside = code == QUIPU_OK && !*out && !object_id_is_none(&blob);
-    buffer_free(&path);
+        *aside = code == QUIPU_OK && !*out && !object_id_is_none(&there.json);
+    stored_free(&there);
     return code;
 }

@@ -6,6 +6,7 @@
  * the branch in git_publish. When somebody else moved the branch first, the whole batch is planned again on what is
  * there now.
  */
+#include "files.h"
 #include "inbox.h"
 
 #include <base/fail.h>
@@ -19,8 +20,7 @@ enum { LOST_MAX = 50, LOCK_SLICE_NS = 20000000 };
 
 /* One change of a set while it is planned. */
 typedef struct step {
-    buffer path;
-    record *before; /* NULL: nothing is stored */
+    stored before;
     bool alters;
 } step;
 
@@ -72,15 +72,15 @@ static int32_t learn_ids(quipu_backend *self, const object_id *head, int64_t tim
     id_walk walk = { .applied = applied, .until = time - CLOCK_SLACK };
     int32_t code = QUIPU_OK;
     if (walk.until < applied->floor) {
-        code = commit_walk(git_store_objects(self->store), head, NULL, learn_id, &walk, error);
+        code = commit_walk(git_store_objects(self->store), head, NULL, NULL, learn_id, &walk, error);
         applied->floor = walk.until;
     } else if (!object_id_equal(head, &applied->newest)) {
         walk.until = applied->floor;
         walk.stop = applied->newest;
-        code = commit_walk(git_store_objects(self->store), head, NULL, learn_id, &walk, error);
+        code = commit_walk(git_store_objects(self->store), head, NULL, NULL, learn_id, &walk, error);
         if (walk.merges && (code == QUIPU_OK || code == WALK_ENOUGH)) {
             memset(&walk.stop, 0, sizeof walk.stop);
-            code = commit_walk(git_store_objects(self->store), head, NULL, learn_id, &walk, error);
+            code = commit_walk(git_store_objects(self->store), head, NULL, NULL, learn_id, &walk, error);
         }
     }
     applied->newest = *head;
@@ -93,24 +93,9 @@ static int32_t learn_ids(quipu_backend *self, const object_id *head, int64_t tim
 
 static void steps_free(step *steps, uint64_t count)
 {
-    for (uint64_t i = 0; steps && i < count; i++) {
-        buffer_free(&steps[i].path);
-        record_free(steps[i].before);
-    }
+    for (uint64_t i = 0; steps && i < count; i++)
+        stored_free(&steps[i].before);
     free(steps);
-}
-
-/* The record that is stored at the path; NULL where there is none, or what lies there is no record. */
-static int32_t read_before(git_transaction *t, const char *path, record **out, quipu_error *error)
-{
-    object_id blob;
-    buffer bytes = { 0 };
-    int32_t code = git_transaction_read(t, path, &blob, &bytes, error);
-    if (code == QUIPU_OK && !object_id_is_none(&blob) &&
-        record_of_file(path, str_make(bytes.bytes, bytes.len), out, NULL) != QUIPU_OK)
-        *out = NULL;
-    buffer_free(&bytes);
-    return code;
 }
 
 static int32_t plan_change(git_transaction *t, const quipu_change *change, uint64_t index, uint64_t record_max, step *s,
@@ -122,14 +107,11 @@ static int32_t plan_change(git_transaction *t, const quipu_change *change, uint6
         fail_name_record(error, &change->id);
         return code;
     }
-    record_path(change->id, &s->path);
-    if (s->path.failed)
-        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a change");
-    int32_t code = read_before(t, s->path.bytes, &s->before, error);
-    const quipu_record *stored = s->before ? record_view(s->before) : NULL;
+    int32_t code = stored_read(&(record_place){ .t = t }, change->id, &s->before, error);
+    const quipu_record *now = s->before.record ? record_view(s->before.record) : NULL;
     if (code == QUIPU_OK)
-        code = change_check_expectation(change, stored, (size_t)index, error);
-    s->alters = code == QUIPU_OK && change_alters(change, stored);
+        code = change_check_expectation(change, now, (size_t)index, error);
+    s->alters = code == QUIPU_OK && change_alters(change, now);
     return code;
 }
 
@@ -154,10 +136,9 @@ static int32_t make_commit(quipu_backend *self, git_transaction *t, write_reques
         if (!steps[i].alters)
             continue;
         if (!told)
-            told = change->record ? change->record : record_view(steps[i].before);
-        code = change->op == QUIPU_CHANGE_PUT ? git_transaction_put(t, steps[i].path.bytes, change->record->json.ptr,
-                                                                    (size_t)change->record->json.len, error)
-                                              : git_transaction_delete(t, steps[i].path.bytes, error);
+            told = change->record ? change->record : record_view(steps[i].before.record);
+        code = change->op == QUIPU_CHANGE_PUT ? stored_put(t, change->record, error)
+                                              : stored_delete(t, change->id, &steps[i].before, error);
     }
     if (code == QUIPU_OK) {
         message_print(set, told, r->changed, self->quote_subjects, &message);

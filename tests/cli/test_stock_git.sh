@@ -136,7 +136,7 @@ other_repositories() {
 check what_is_not_a_store_is_refused_and_left_as_it_is other_repositories
 
 newer() {
-    few && sed 's/"format": 1/"format": 2/' W/quipu.json >new && cat new >W/quipu.json && git -C W commit -q -a -m newer &&
+    few && sed 's/"format": 2/"format": 3/' W/quipu.json >new && cat new >W/quipu.json && git -C W commit -q -a -m newer &&
         git -C W push -q && refused store 3 && grep -q 'newer Quipu' err || fault "the reason is not told"
 }
 check a_store_of_a_newer_format_is_refused_and_left_as_it_is newer

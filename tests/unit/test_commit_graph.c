@@ -190,7 +190,7 @@ static void note_walks(git_store *s, buffer *out)
     assert_int_equal(git_store_head(s, &head, &error), QUIPU_OK);
     buffer_printf(out, "%d\n", (int)count(s));
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        assert_int_equal(commit_walk(o, &head, paths[i], note_commit, out, &error), QUIPU_OK);
+        assert_int_equal(commit_walk(o, &head, paths[i], NULL, note_commit, out, &error), QUIPU_OK);
         buffer_append_char(out, '\n');
     }
     for (int i = 0; i < COMMITS; i += 5) {
@@ -254,7 +254,7 @@ static void what_did_not_change_a_path_is_passed_over(void **state)
     commit_links links = { git_store_objects(s), g };
     object_id skipped = head;
     path_keys_make("elsewhere/at/all", &keys);
-    commit_links_skip(&links, &keys, &skipped);
+    commit_links_skip(&links, &keys, 1, &skipped);
     assert_false(object_id_equal(&skipped, &head));
     objects_graph_give(git_store_objects(s), g);
     git_store_close(s);

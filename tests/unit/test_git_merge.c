@@ -62,14 +62,12 @@ static object_id head_of(git_store *s)
     return id;
 }
 
-static int32_t note_decision(void *context, git_transaction *t, const char *path, const object_id *base,
-                             const object_id *ours, const object_id *theirs)
+static int32_t note_decision(void *context, git_transaction *t, const git_merge_file *file)
 {
-    (void)base;
-    (void)ours;
     size_t len = strlen(decided);
-    snprintf(decided + len, sizeof decided - len, "%s;", path);
-    return context && !object_id_is_none(theirs) ? git_transaction_put_blob(t, path, theirs, &error) : QUIPU_OK;
+    snprintf(decided + len, sizeof decided - len, "%s;", file->path);
+    return context && !object_id_is_none(&file->theirs) ? git_transaction_put_blob(t, file->path, &file->theirs, &error)
+                                                        : QUIPU_OK;
 }
 
 /* merged: a commit to merge first, whose choices win where `take`; path NULL: only that. */
@@ -84,8 +82,8 @@ static object_id write_file(git_store *s, const char *path, const char *text, co
     assert_int_equal(git_begin(s, NULL, &t, &error), QUIPU_OK);
     if (merged) {
         words.merged = *merged;
-        assert_int_equal(git_transaction_merge(t, merged, false, note_decision, take ? s : NULL, &report, &error),
-                         QUIPU_OK);
+        git_merge_rules rules = { .decide = note_decision, .context = take ? s : NULL };
+        assert_int_equal(git_transaction_merge(t, merged, false, &rules, &report, &error), QUIPU_OK);
     }
     if (path && text)
         assert_int_equal(git_transaction_put(t, path, text, strlen(text), &error), QUIPU_OK);

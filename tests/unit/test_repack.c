@@ -336,7 +336,7 @@ static int32_t go_on_beside(void *context, uint64_t done, uint64_t total)
     b->steps++;
     assert_int_equal(git_store_head(b->reader, &head, &error), QUIPU_OK);
     if (b->steps % 4 == 0) {
-        assert_int_equal(commit_walk(git_store_objects(b->reader), &head, NULL, read_commit, &commits, &error),
+        assert_int_equal(commit_walk(git_store_objects(b->reader), &head, NULL, NULL, read_commit, &commits, &error),
                          QUIPU_OK);
         assert_true(commits > COMMITS);
     }
