@@ -208,6 +208,7 @@ static void roff_overview(FILE *to)
     fputs(".SH ENVIRONMENT\n.TP\n.B QUIPU_STORE\nthe store, where \\-\\-store is not given\n"
           ".TP\n.B QUIPU_PLUGIN_PATH\nfolders with plugins, separated by colons\n"
           ".TP\n.B QUIPU_AUTHOR\nwho makes the changes; else \\-\\-agent, \\-\\-user, the login name\n"
+          ".TP\n.B QUIPU_BLAS_THREADS\nhow many threads OpenBLAS may use, from 1 to 256; else 1\n"
           ".TP\n.B NO_COLOR\nset to anything: plain text\n",
           to);
     roff_statuses(to, "Errors go to standard error, with --json as {\"error\":{\"code\",\"message\",\"field\"}}.");

@@ -38,6 +38,8 @@ int main(int argc, char **argv)
 {
     cli c = { 0 };
     hold_standard_streams();
+    /* Plugins that multiply have threads of their own: those that OpenBLAS starts when it is loaded would only stand in their way. */
+    setenv("OPENBLAS_NUM_THREADS", "1", 0);
     int status = options_parse(&c, argc, argv);
     output_begin(&c);
     if (status == STATUS_DONE)

@@ -11,8 +11,10 @@
 
 /* Multiplies a small known matrix: whichever BLAS the program ended up with (a host may export another one over ours, for one
  * with 64-bit integers) must give the known result. INTERNAL where it does not. */
+/* The first call reads $QUIPU_BLAS_THREADS: a number there is set for the whole process; without it all work is done on the calling thread and
+ * the process's number is left as it is. INVALID with the field "QUIPU_BLAS_THREADS" where it is not from 1 to 256. */
 int32_t vectors_check_blas(quipu_error *error);
-/* How many threads OpenBLAS uses at the most, for the whole process; false where the BLAS is another one. */
+/* How many threads OpenBLAS uses at the most, for the whole process: for whoever owns it. False where the BLAS is another one. */
 bool vectors_set_threads(int count);
 /* What BLAS answers, for a log line. */
 const char *vectors_blas_name(void);

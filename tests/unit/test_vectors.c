@@ -9,6 +9,45 @@
 #include <base/buffer.h>
 #include <math.h>
 #include <sdk/vectors.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern int openblas_get_num_threads(void) __attribute__((weak));
+
+/* In a process of its own: the environment is read once. What was not set leaves the process's number alone. */
+static int threads_in_child(const char *setting)
+{
+    int status = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        quipu_error error = { .struct_size = sizeof error };
+        if (setting)
+            setenv("QUIPU_BLAS_THREADS", setting, 1);
+        int before = openblas_get_num_threads();
+        int32_t code = vectors_check_blas(&error);
+        bool named = code == QUIPU_E_INVALID && strcmp(error.field, "QUIPU_BLAS_THREADS") == 0;
+        int now = openblas_get_num_threads();
+        _exit(code != QUIPU_OK ? (named ? 100 : 101) : setting || now == before ? now : 102);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void threads_are_chosen_by_the_environment(void **state)
+{
+    (void)state;
+    if (!openblas_get_num_threads)
+        skip();
+    assert_int_equal(threads_in_child("1"), 1);
+    assert_int_equal(threads_in_child("2"), 2);
+    assert_int_equal(threads_in_child(NULL), openblas_get_num_threads());
+    static const char *const bad[] = { "0", "-1", "257", "many", "2 ", "99999999999999999999" };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(threads_in_child(bad[i]), 100);
+}
 
 static void blas_multiplies_rightly(void **state)
 {
@@ -50,6 +89,7 @@ static void bad_vectors_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_are_chosen_by_the_environment), /* first: the others read the environment */
         cmocka_unit_test(blas_multiplies_rightly),
         cmocka_unit_test(vectors_get_unit_length),
         cmocka_unit_test(bad_vectors_are_named),

@@ -6,6 +6,8 @@
 #include <base/fail.h>
 #include <cblas.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
 
 /* OpenBLAS 0.3 divides a matrix-vector product from 9,216 floats on, and a product of matrices from 262,145 multiplications on
  * (interface/gemv.c and gemm.c: GEMM_MULTITHREAD_THRESHOLD of 4). */
@@ -19,8 +21,40 @@ extern void openblas_set_num_threads(int count) __attribute__((weak));
 extern int openblas_get_num_threads(void) __attribute__((weak));
 extern char *openblas_get_config(void) __attribute__((weak));
 
+/* ---- threads ---- */
+
+#define THREADS_MOST 256
+
+static pthread_once_t threads_asked = PTHREAD_ONCE_INIT;
+static int threads_chosen; /* by $QUIPU_BLAS_THREADS; 0: not; -1: it is no number of threads */
+
+static void choose_threads(void)
+{
+    const char *text = getenv("QUIPU_BLAS_THREADS");
+    char *end = NULL;
+    if (!text || !*text)
+        return;
+    long count = strtol(text, &end, 10);
+    threads_chosen = *end || count < 1 || count > THREADS_MOST ? -1 : (int)count;
+    if (threads_chosen > 0)
+        vectors_set_threads(threads_chosen);
+}
+
+static int32_t check_threads(quipu_error *error)
+{
+    pthread_once(&threads_asked, choose_threads);
+    return threads_chosen >= 0 ? QUIPU_OK
+                               : fail(error, QUIPU_E_INVALID, "QUIPU_BLAS_THREADS",
+                                      "QUIPU_BLAS_THREADS must be a number from 1 to %d, or not set", THREADS_MOST);
+}
+
+/* ---- what every BLAS must do ---- */
+
 int32_t vectors_check_blas(quipu_error *error)
 {
+    int32_t rc = check_threads(error);
+    if (rc != QUIPU_OK)
+        return rc;
     /* Sizes that differ, padding that must not be read, and values that floats hold exactly. */
     static const float matrix[3 * 5] = { 1, 2, 3, 4, 99, -1, 0.5f, 0, 2, 99, 0, 0, -8, 0.25f, 99 };
     static const float vector[4] = { 2, -1, 0.5f, 4 };
@@ -52,10 +86,11 @@ const char *vectors_blas_name(void)
     return openblas_get_config ? openblas_get_config() : "not OpenBLAS";
 }
 
-/* Rows that one call of BLAS may take; `undivided`: in floats. */
+/* Rows that one call of BLAS may take: where nobody chose a number of threads, so few that it does not divide them among its own.
+ * `undivided`: in floats. */
 static uint32_t tile_rows(uint32_t dimension, uint32_t undivided)
 {
-    bool alone = !openblas_get_num_threads || openblas_get_num_threads() == 1;
+    bool alone = threads_chosen > 0 || !openblas_get_num_threads || openblas_get_num_threads() == 1;
     uint32_t rows = (alone ? TILE_BYTES / (uint32_t)sizeof(float) : undivided) / dimension;
     return rows ? rows : 1;
 }
