@@ -9,7 +9,7 @@
 #   make fuzz            searches each parser of outside bytes for FUZZ_SECONDS=20 with libFuzzer; needs clang
 #   make check-abi       the public headers: language standards, layout, tags, abidiff; make update-abi writes the references anew
 #   make lint            formatting, clang-tidy, cppcheck, dependency rules, shellcheck; make format formats
-#   make bench-X         bench/bench_X.c: slot (a call through the slot), adds (durable adds into a git store), storage (filling one, beside its peers), index (opening, searching, looking back), search (vectors, beside their peers)
+#   make bench-X         bench/bench_X.c: slot (a call through the slot), adds (durable adds into a git store), storage (filling one, beside its peers), index (opening, searching, looking back), search (vectors, beside their peers), backends (all of them, beside SQLite alone)
 #   make man             man pages and shell completions, into build/share
 #   make install         PREFIX=/usr/local DESTDIR=; make uninstall takes it back
 #   make setup           installs what is needed to build; test and demo do it themselves
@@ -64,6 +64,7 @@ BASE_LIBS    := -lcrypto
 # Of these each file links what it uses (--as-needed): libcurl only where sdk/http.h is used.
 SDK_LIBS     := -lcjson -lstemmer -lutf8proc -lopenblas -lcurl -lm
 STORAGE_LIBS := -lgit2 -ldeflate
+SQLITE_LIBS := $(or $(shell pkg-config --libs sqlite3 2>/dev/null),-lsqlite3)
 
 PLUGINS := $(filter-out sdk,$(sort $(foreach f,$(wildcard plugins/*/*.c),$(word 2,$(subst /, ,$(f))))))
 PLUGIN_FILES := $(PLUGINS:%=$(B)/plugins/%.so)
@@ -125,7 +126,7 @@ $(B)/plugins/$(1).so: $(call objects,$(wildcard plugins/$(1)/*.c)) $(if $(filter
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) $$(SHARED) -Wl,--version-script=plugins/sdk/plugin.map -Wl,-z,nodelete -o $$@ $$(filter-out %.map,$$^) \
-		$(if $(filter git,$(1)),$(STORAGE_LIBS)) $(SDK_LIBS) $(BASE_LIBS)
+		$(if $(filter git,$(1)),$(STORAGE_LIBS)) $(if $(filter sqlite,$(1)),$(SQLITE_LIBS)) $(SDK_LIBS) $(BASE_LIBS)
 	@chmod go-w $$@ $$(@D)
 endef
 $(foreach p,$(PLUGINS),$(eval $(call plugin_rule,$(p))))
@@ -143,7 +144,7 @@ TEST_SH := $(foreach t,$(T),$(filter %/$(t).sh,$(TEST_SH)))
 endif
 TEST_PROGRAMS := $(patsubst %.c,$(B)/tests/%,$(notdir $(TEST_C)))
 TEST_ARCHIVES ?= $(LIBTEST) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
-TEST_LIBS := -lcmocka $(STORAGE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
+TEST_LIBS := -lcmocka $(STORAGE_LIBS) $(SQLITE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
 
 -include tests/mutants/mutants.mk
 -include examples/examples.mk
@@ -234,7 +235,6 @@ demo-run: all
 
 # bench/bench_X.c, with bench/X_*.c, is run by `make bench-X`; N= sets the size, docs/benchmarks.md says more.
 BENCHES := $(patsubst bench/bench_%.c,%,$(wildcard bench/bench_*.c))
-SQLITE_LIBS := $(shell pkg-config --libs sqlite3 2>/dev/null)
 define bench_rule
 .PHONY: bench-$(1)
 $(B)/bench/bench_$(1): $(call objects,bench/bench_$(1).c $(wildcard bench/$(1)_*.c)) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)

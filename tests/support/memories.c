@@ -17,6 +17,7 @@
 #include <time.h>
 
 int64_t memories_time;
+const char *memories_backend;
 quipu_error memories_error = { .struct_size = sizeof memories_error };
 
 /* ---- opening ---- */
@@ -59,6 +60,7 @@ int32_t memories_try_open(const char *store, const char *backend_config, uint32_
     quipu_options o = { .struct_size = sizeof o,
                         .flags = flags,
                         .store = str_of(store),
+                        .backend = str_of(memories_backend),
                         .backend_config = str_of(backend_config),
                         .plugin_path = str_of(plugins),
                         .author = str_of("tester"),

@@ -1,5 +1,5 @@
 /*
- * memories.h - a git store used through libquipu, for the tests of the git backend: each call is one step of a test, and
+ * memories.h - a store used through libquipu, for the tests of backends: each call is one step of a test, and
  * ends it where the step fails.
  */
 #ifndef TESTS_MEMORIES_H
@@ -10,6 +10,8 @@
 
 /* What the clock of the next handles says, in microseconds; 0: the true time. */
 extern int64_t memories_time;
+/* The backend of the next handles; NULL: what the store was made with, else git. */
+extern const char *memories_backend;
 extern quipu_error memories_error; /* of the last call that may fail */
 
 quipu *memories_open(const char *store);

@@ -1,4 +1,5 @@
-/* test_git_history.c - the git backend's history/1: names of revisions, log, differences, the way back, reading the past. */
+/* test_git_history.c - history/1 of the git backend, and where no commit is told of of the sqlite backend as well: names of revisions, log,
+ * differences, the way back, reading the past. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -433,6 +434,13 @@ static void the_past_is_read_as_it_was(void **state)
     assert_int_equal(quipu_get_record(q, &query, NULL, NULL, NULL, &memories_error) == QUIPU_OK, 0);
 }
 
+static int choose_sqlite(void **state)
+{
+    (void)state;
+    memories_backend = "sqlite";
+    return 0;
+}
+
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -450,5 +458,13 @@ int main(void)
         FRESH(restore_from_a_damaged_file_changes_nothing),
         FRESH(the_past_is_read_as_it_was),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest of_any[] = {
+        FRESH(a_visitor_ends_the_log),
+        FRESH(revert_brings_the_old_state_back_as_a_new_commit),
+        FRESH(revert_names_the_record_that_has_changed_since_and_does_nothing),
+        FRESH(restore_gives_a_record_the_state_of_then),
+        FRESH(the_past_is_read_as_it_was),
+    };
+    int failed = cmocka_run_group_tests_name("git", tests, NULL, NULL);
+    return failed + cmocka_run_group_tests_name("sqlite", of_any, choose_sqlite, NULL);
 }

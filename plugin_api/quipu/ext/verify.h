@@ -27,7 +27,9 @@ extern "C" {
 typedef struct quipu_finding {
     uint32_t struct_size;
     uint32_t severity; /* QUIPU_FINDING_* */
-    quipu_str area;    /* "objects", "commits", "trees", "blobs", "refs", "records", "aside", "index", "vectors" */
+    quipu_str
+        area; /* "objects", "commits", "trees", "blobs", "refs", "records", "aside", "index", "vectors"; of a database "database", "revisions",
+                        * "heads" */
     quipu_str subject; /* the id, path or object in question; absent: the area as a whole */
     quipu_str message; /* one line; absent with QUIPU_FINDING_CHECKED */
     uint64_t count;    /* with QUIPU_FINDING_CHECKED and QUIPU_FINDING_PROGRESS: how many */

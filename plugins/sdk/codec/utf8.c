@@ -1,5 +1,6 @@
 /* utf8.c - UTF-8, checked and written. */
 #include <sdk/json.h>
+#include <string.h>
 
 /* RFC 3629, section 4. */
 size_t utf8_sequence(const char *bytes, size_t len)
@@ -28,9 +29,25 @@ size_t utf8_sequence(const char *bytes, size_t len)
     return size;
 }
 
+/* Most text is ASCII: eight bytes of it at once. */
+static size_t skip_ascii(const char *bytes, size_t i, size_t len)
+{
+    uint64_t eight;
+    for (; i + sizeof eight <= len; i += sizeof eight) {
+        memcpy(&eight, bytes + i, sizeof eight);
+        if (eight & 0x8080808080808080u)
+            break;
+    }
+    return i;
+}
+
 int64_t utf8_first_bad(const char *bytes, size_t len)
 {
-    for (size_t i = 0; i < len;) {
+    for (size_t i = skip_ascii(bytes, 0, len); i < len;) {
+        if (i % 16 == 0) /* behind other letters it may begin again */
+            i = skip_ascii(bytes, i, len);
+        if (i == len)
+            break;
         size_t size = utf8_sequence(bytes + i, len - i);
         if (size == 0)
             return (int64_t)i;

@@ -1,0 +1,194 @@
+/*
+ * backend.h - the parts of the sqlite backend and how they hang together. DESIGN.md in this folder tells the why.
+ *
+ *   plugin.c      entry, table, life cycle          settings.c   configuration
+ *   connection.c  connections, their statements, waiting and cancelling, the pool of readers
+ *   faults.c      SQLite's result codes as errors   schema.c     the tables, their migrations, what is refused
+ *   write.c       apply and the bulk way in         states.c     every state that ever was, by revision
+ *   read.c        get, scan, search, stats          index.c      the index of the records (sdk/views.h) and the changes tables
+ *   history.c, maintain.c, verify.c                 the extensions
+ */
+#ifndef PLUGINS_SQLITE_BACKEND_H
+#define PLUGINS_SQLITE_BACKEND_H
+
+#include <pthread.h>
+#include <quipu/backend.h>
+#include <quipu/ext/history.h>
+#include <quipu/ext/maintain.h>
+#include <quipu/ext/migrate.h>
+#include <quipu/ext/verify.h>
+#include <sdk/recent_ids.h>
+#include <sdk/record.h>
+#include <sdk/services.h>
+#include <sdk/text.h>
+#include <sdk/views.h>
+#include <sdk/write_queue.h>
+#include <sqlite3.h>
+#include <sys/types.h>
+
+#define DATABASE_NAME "quipu.db"
+#define APPLICATION_ID 0x51756970 /* "Quip", in the database's header: what file(1) and we know it by */
+
+/* Every statement that is prepared once for a connection. X(name, SQL). */
+#define STATEMENTS(X)                                                                                                  \
+    X(BEGIN_READ, "BEGIN")                                                                                             \
+    X(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                                                  \
+    X(COMMIT, "COMMIT")                                                                                                \
+    X(ROLLBACK, "ROLLBACK")                                                                                            \
+    X(NEWEST,                                                                                                          \
+      "SELECT revision, last_state, committed_at, records, name FROM revisions ORDER BY revision DESC LIMIT 1")        \
+    X(IS_APPLIED, "SELECT 1 FROM revisions WHERE name = ?1")                                                           \
+    X(PRESENT, "SELECT s.state, s.json FROM heads h JOIN states s ON s.state = h.state WHERE h.id = ?1")               \
+    X(PUT_STATE, "INSERT INTO states (state, revision, previous, id, version, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")  \
+    X(NEW_HEAD, "INSERT INTO heads (id, state) VALUES (?1, ?2)")                                                       \
+    X(MOVE_HEAD, "UPDATE heads SET state = ?2 WHERE id = ?1")                                                          \
+    X(PUT_REVISION,                                                                                                    \
+      "INSERT INTO revisions (revision, name, change_id, last_state, records, time, committed_at, author,"             \
+      " operation, source, subject) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                            \
+    X(REVISION, "SELECT revision, name, last_state, time, committed_at, author, operation, source, subject"            \
+                " FROM revisions WHERE revision = ?1")                                                                 \
+    X(REVISIONS_NAMED, "SELECT revision FROM revisions WHERE name BETWEEN ?1 AND ?2 LIMIT 2")                          \
+    X(STATE, "SELECT revision, previous, id, version, json FROM states WHERE state = ?1")                              \
+    X(HEAD, "SELECT state FROM heads WHERE id = ?1")                                                                   \
+    X(NEWER, "SELECT s.id, s.json FROM states s WHERE s.state > ?1 AND s.state <= ?2"                                  \
+             " AND s.state = (SELECT h.state FROM heads h WHERE h.id = s.id) ORDER BY s.state")                        \
+    X(REPLAY, "SELECT id, json FROM states WHERE state > ?1 AND state <= ?2 ORDER BY state")                           \
+    X(HAS_WORDS, "SELECT 1 FROM sqlite_master WHERE name = 'memory_words'")                                            \
+    X(DROP_WORDS, "DELETE FROM memory_words WHERE rowid = ?1")                                                         \
+    X(PUT_WORDS, "INSERT INTO memory_words (rowid, id, text) VALUES (?1, ?2, ?3)")                                     \
+    X(OLDER, "SELECT id, previous FROM states WHERE state > ?1 AND state <= ?2"                                        \
+             " AND (previous IS NULL OR previous <= ?1) ORDER BY state")
+
+enum statement_name {
+#define STATEMENT_NAME(name, sql) STATEMENT_##name,
+    STATEMENTS(STATEMENT_NAME)
+#undef STATEMENT_NAME
+        STATEMENT_COUNT
+};
+
+/* One connection to the database; used by one thread at a time. */
+typedef struct connection {
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENT_COUNT]; /* NULL until they are needed */
+    struct connection *next;                   /* in the pool */
+    const quipu_call *call;                    /* of the thread that uses it */
+    write_request *batch;                      /* or what it is writing: it waits as long as any of these may */
+    int64_t patience_ns; /* so long does it wait for another process where nobody has a deadline */
+    int64_t until_ns;    /* CLOCK_MONOTONIC */
+} connection;
+
+enum { FTS_LEAVE, FTS_MAKE, FTS_DROP };
+
+struct quipu_backend {
+    const quipu_host *host;
+    char *path; /* of the database; NULL: created, not open */
+    pid_t pid;  /* that opened it: in a forked child SQLite must not be touched */
+    uint32_t flags;
+    bool durable;
+    bool quote_subjects;
+    uint64_t record_max; /* bytes */
+    int64_t patience_ns;
+    text_language language;
+    int fts;        /* FTS_*: what becomes of the table of words for SQL programs */
+    bool immutable; /* nobody can write it, and nothing beside it: SQLite needs no files of its own */
+    write_queue queue;
+    connection *writer;   /* the queue's writer's; NULL where the store is open for reading only */
+    recent_ids unchanged; /* change ids whose sets left everything as it was: under the queue */
+    views *views;
+    pthread_mutex_t pool; /* guards what follows */
+    connection *idle;
+    unsigned idle_count;
+};
+
+/* ---- faults.c ---- */
+
+/* Fills the error for what SQLite answered, and returns its code. doing: "reading a record". */
+int32_t sqlite_fail(connection *c, int rc, const char *doing, quipu_error *error);
+/* The same where there is no connection to ask for more. */
+int32_t sqlite_fail_plain(int rc, int system_errno, const char *why, const char *doing, quipu_error *error);
+
+/* ---- connection.c ---- */
+
+int32_t connection_open(quipu_backend *self, bool writing, connection **out, quipu_error *error);
+void connection_close(connection *c); /* NULL is nothing to do */
+/* From now on it is used for this call, or for this batch. */
+void connection_use(connection *c, const quipu_call *call, write_request *batch);
+/* The statement, reset and without values; NULL and `error` where it cannot be had. */
+sqlite3_stmt *connection_statement(connection *c, int name, quipu_error *error);
+/* Runs a statement that shows no rows. */
+int32_t connection_run(connection *c, int name, const char *doing, quipu_error *error);
+/* Ends a transaction without a change; what was begun is over in any case. */
+void connection_rollback(connection *c);
+
+/* A connection for reading, for this thread. Given back in any state. */
+int32_t reader_take(quipu_backend *self, const quipu_call *call, connection **out, quipu_error *error);
+void reader_give(quipu_backend *self, connection *c);
+void readers_close(quipu_backend *self);
+
+/* Texts and blobs of a row, and to a statement. An absent text is NULL. */
+quipu_str column_text(sqlite3_stmt *s, int column);
+int bind_text(sqlite3_stmt *s, int place, quipu_str text);
+
+/* ---- schema.c ---- */
+
+/* Makes the database's file (0600) where there is none; NOT_FOUND where it must not be made. */
+int32_t database_make(quipu_backend *self, const char *folder, quipu_error *error);
+/* Refuses what is not ours or is newer, and brings what is older up to date. */
+int32_t schema_check(quipu_backend *self, connection *c, quipu_error *error);
+
+/* ---- states.c ---- */
+
+typedef struct revision_row {
+    int64_t revision;   /* 0: before the first */
+    int64_t last_state; /* the newest state that is of it or of an earlier one */
+    int64_t committed_at;
+    int64_t records;
+    uint8_t name[20];
+} revision_row;
+
+/* The newest revision; all zeros where there is none. */
+int32_t revision_newest(connection *c, revision_row *out, quipu_error *error);
+/* What a revision or time stands for (ext/history.h). */
+int32_t revision_resolve(connection *c, quipu_str spec, revision_row *out, quipu_error *error);
+/* The revision of this number; 0 is the empty one. NOT_FOUND where there is none. */
+int32_t revision_read(connection *c, int64_t number, revision_row *out, quipu_error *error);
+/* The record in this state; NULL where it was gone then. previous (may be NULL): the state before, 0 for none. */
+int32_t state_read(connection *c, int64_t state, record **out, int64_t *previous, quipu_error *error);
+/* The record that was there when `last_state` was the newest one; NULL: none. last_state < 0: now. */
+int32_t record_at(connection *c, quipu_str id, int64_t last_state, record **out, quipu_error *error);
+/* The newest state of an id, 0 where it was never there. */
+int32_t state_newest(connection *c, quipu_str id, int64_t *out, quipu_error *error);
+/* Decodes what was stored, up to the size that any setting allows. */
+int32_t record_of_json(quipu_str id, quipu_str json, record **out, quipu_error *error);
+
+/* ---- the slots ---- */
+
+void sqlite_write_batch(void *context, write_request *batch);
+int32_t sqlite_apply(quipu_backend *self, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
+                     quipu_error *error);
+int32_t sqlite_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit, void *context,
+                   const quipu_call *call, quipu_error *error);
+int32_t sqlite_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn visit, void *context,
+                    const quipu_call *call, quipu_error *error);
+int32_t sqlite_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn visit, void *context,
+                      const quipu_call *call, quipu_error *error);
+int32_t sqlite_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const quipu_call *call,
+                     quipu_error *error);
+extern const quipu_history_api sqlite_history;
+extern const quipu_maintain_api sqlite_maintain;
+extern const quipu_migrate_api sqlite_migrate;
+extern const quipu_verify_api sqlite_verify;
+
+/* ---- index.c: what sdk/views.h asks of the history ---- */
+
+extern const views_owner sqlite_views;
+
+/* ---- settings.c, plugin.c ---- */
+
+int32_t read_settings(quipu_backend *self, quipu_str config, quipu_error *error);
+/* Struct, state and deadline: what is asked of every call on an open store. */
+int32_t check_entry(const quipu_backend *self, const quipu_call *call, quipu_error *error);
+/* The same of every call that changes something. */
+int32_t check_writable(const quipu_backend *self, const quipu_call *call, quipu_error *error);
+
+#endif
