@@ -37,7 +37,7 @@ typedef struct views_owner {
     int32_t (*resolve)(void *owner, quipu_str as_of, view_position *out, quipu_error *error);
 } views_owner;
 
-/* folder: of the store; what is saved lies in `folder`/catalogue. Without it (a store that cannot be written) it costs time, not truth.
+/* folder: of the store; what is saved lies in `folder`/catalogue, vectors beside it. Without it (a store that cannot be written) it costs time, not truth.
  * api, owner and host: the caller's until views_close. */
 int32_t views_open(const views_owner *api, void *owner, const quipu_host *host, const char *folder, bool read_only,
                    text_language language, views **out, quipu_error *error);

@@ -163,19 +163,27 @@ static int32_t write_change(transaction *t, const quipu_change *change, const st
     return code == QUIPU_OK && t->words ? write_words(t, change, planned, error) : code;
 }
 
-static int32_t write_revision(transaction *t, const quipu_change_set *set, const quipu_record *told, uint64_t changed,
-                              quipu_error *error)
+/* A bulk brings history from elsewhere: who asks later for the state of a time then finds what was there at that time. It never goes back. */
+static int64_t committed_at(const transaction *t, const write_request *r)
 {
+    int64_t then = r->bulk && r->set->time < t->now ? r->set->time : t->now;
+    return then > t->at.committed_at ? then : t->at.committed_at;
+}
+
+static int32_t write_revision(transaction *t, write_request *r, const quipu_record *told)
+{
+    const quipu_change_set *set = r->set;
+    quipu_error *error = &r->error;
     buffer subject = { 0 };
     sqlite3_stmt *s = connection_statement(t->c, STATEMENT_PUT_REVISION, error);
     if (!s)
         return error->code;
-    change_subject(set, told, changed, t->self->quote_subjects, &subject);
+    change_subject(set, told, r->changed, t->self->quote_subjects, &subject);
     if (subject.failed) {
         buffer_free(&subject);
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a revision");
     }
-    t->at.committed_at = t->now > t->at.committed_at ? t->now : t->at.committed_at;
+    t->at.committed_at = committed_at(t, r);
     sqlite3_bind_int64(s, 1, t->at.revision);
     sqlite3_bind_blob(s, 2, t->at.name, sizeof t->at.name, SQLITE_STATIC);
     sqlite3_bind_blob(s, 3, set->change_id, sizeof set->change_id, SQLITE_STATIC);
@@ -209,7 +217,7 @@ static int32_t write_set(transaction *t, write_request *r, const step *steps)
         code = write_change(t, change, &steps[i], &r->error);
     }
     if (code == QUIPU_OK)
-        code = write_revision(t, set, told, r->changed, &r->error);
+        code = write_revision(t, r, told);
     if (code == QUIPU_OK)
         hex_encode(t->at.name, sizeof t->at.name, r->revision);
     return code;

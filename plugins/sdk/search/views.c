@@ -1,6 +1,7 @@
 /* views.c - see views.h: views, the present and the past. */
 #include "views_inner.h"
 
+#include <base/buffer.h>
 #include <base/fail.h>
 #include <sdk/services.h>
 #include <stdlib.h>
@@ -32,6 +33,8 @@ int32_t view_new(views *all, record_index *beside, view **out, quipu_error *erro
         return no_memory(error);
     int32_t code = beside ? record_index_create_beside(beside, &v->index, error)
                           : record_index_create(all->host, &v->index, error);
+    if (code == QUIPU_OK && !beside)
+        code = record_index_vectors_in(v->index, all->folder, all->read_only, error);
     if (code != QUIPU_OK) {
         view_give(v);
         return code;
@@ -348,12 +351,13 @@ int32_t views_open(const views_owner *api, void *owner, const quipu_host *host, 
     all->language = language;
     atomic_init(&all->written, 0);
     pthread_mutex_init(&all->lock, NULL);
-    saved_open(all, folder);
-    int32_t code = api->head(owner, &head, error);
+    all->folder = str_dup(str_of(folder));
+    int32_t code = all->folder ? api->head(owner, &head, error) : no_memory(error);
     if (code != QUIPU_OK) {
         views_close(all);
         return code;
     }
+    saved_open(all, folder);
     all->follows = all->files && !read_only &&
                    (!head.text[0] || (saved_position(all, &saved) && strcmp(saved.text, head.text) == 0));
     *out = all;
@@ -368,5 +372,6 @@ void views_close(views *all)
     if (all->files)
         derived_close(all->files);
     pthread_mutex_destroy(&all->lock);
+    free(all->folder);
     free(all);
 }

@@ -27,6 +27,7 @@ struct views {
     void *owner;
     const quipu_host *host;
     text_language language;
+    char *folder;
     bool read_only;
     bool follows;                 /* what was saved was up to date when the store was opened */
     atomic_uint_fast64_t written; /* change sets since then */
