@@ -38,7 +38,7 @@
     X(NEWEST,                                                                                                          \
       "SELECT revision, last_state, committed_at, records, name FROM revisions ORDER BY revision DESC LIMIT 1")        \
     X(IS_APPLIED, "SELECT 1 FROM revisions WHERE name = ?1")                                                           \
-    X(PRESENT, "SELECT s.state, s.json FROM heads h JOIN states s ON s.state = h.state WHERE h.id = ?1")               \
+    X(PRESENT, "SELECT s.state, s.json, s.version FROM heads h JOIN states s ON s.state = h.state WHERE h.id = ?1")    \
     X(PUT_STATE, "INSERT INTO states (state, revision, previous, id, version, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")  \
     X(NEW_HEAD, "INSERT INTO heads (id, state) VALUES (?1, ?2)")                                                       \
     X(MOVE_HEAD, "UPDATE heads SET state = ?2 WHERE id = ?1")                                                          \
@@ -50,9 +50,10 @@
     X(REVISIONS_NAMED, "SELECT revision FROM revisions WHERE name BETWEEN ?1 AND ?2 LIMIT 2")                          \
     X(STATE, "SELECT revision, previous, id, version, json FROM states WHERE state = ?1")                              \
     X(HEAD, "SELECT state FROM heads WHERE id = ?1")                                                                   \
-    X(NEWER, "SELECT s.id, s.json FROM states s WHERE s.state > ?1 AND s.state <= ?2"                                  \
+    X(NEWER, "SELECT s.id, s.json, s.version FROM states s WHERE s.state > ?1 AND s.state <= ?2"                       \
              " AND s.state = (SELECT h.state FROM heads h WHERE h.id = s.id) ORDER BY s.state")                        \
-    X(REPLAY, "SELECT id, json FROM states WHERE state > ?1 AND state <= ?2 ORDER BY state")                           \
+    X(REPLAY, "SELECT id, json, version FROM states WHERE state > ?1 AND state <= ?2 ORDER BY state")                  \
+    X(LAST_STATE, "SELECT max(state) FROM states")                                                                     \
     X(HAS_WORDS, "SELECT 1 FROM sqlite_master WHERE name = 'memory_words'")                                            \
     X(DROP_WORDS, "DELETE FROM memory_words WHERE rowid = ?1")                                                         \
     X(PUT_WORDS, "INSERT INTO memory_words (rowid, id, text) VALUES (?1, ?2, ?3)")                                     \
@@ -158,8 +159,9 @@ int32_t state_read(connection *c, int64_t state, record **out, int64_t *previous
 int32_t record_at(connection *c, quipu_str id, int64_t last_state, record **out, quipu_error *error);
 /* The newest state of an id, 0 where it was never there. */
 int32_t state_newest(connection *c, quipu_str id, int64_t *out, quipu_error *error);
-/* Decodes what was stored, up to the size that any setting allows. */
-int32_t record_of_json(quipu_str id, quipu_str json, record **out, quipu_error *error);
+/* The record of a row's columns `json` and `version` (the one behind); NULL where the row says that it is gone. What is not the record of that
+ * id and version is CORRUPT: SQLite itself notices no flipped bit. */
+int32_t record_of_row(sqlite3_stmt *s, int json, int version, quipu_str id, record **out, quipu_error *error);
 
 /* ---- the slots ---- */
 

@@ -84,17 +84,16 @@ static int32_t resolve(void *owner, quipu_str as_of, view_position *out, quipu_e
 
 /* ---- from one position to another ---- */
 
-static int32_t take_state(view *v, quipu_str id, quipu_str json, quipu_error *error)
+/* One row of (json, version) becomes a put or a removal. */
+static int32_t take_state(view *v, sqlite3_stmt *s, int json, int version, quipu_str id, quipu_error *error)
 {
     record *r;
     view_changed(v);
-    if (!json.ptr) {
-        record_index_remove(view_index(v), id);
-        return QUIPU_OK;
-    }
-    int32_t code = record_of_json(id, json, &r, error);
-    if (code == QUIPU_OK)
+    int32_t code = record_of_row(s, json, version, id, &r, error);
+    if (code == QUIPU_OK && r)
         code = record_index_put(view_index(v), r, error);
+    else if (code == QUIPU_OK)
+        record_index_remove(view_index(v), id);
     record_free(r);
     return code;
 }
@@ -109,7 +108,7 @@ static int32_t forward(connection *c, view *v, int statement, int64_t from, int6
     sqlite3_bind_int64(s, 1, from);
     sqlite3_bind_int64(s, 2, to);
     while (code == QUIPU_OK && (rc = sqlite3_step(s)) == SQLITE_ROW)
-        code = take_state(v, column_text(s, 0), column_text(s, 1), error);
+        code = take_state(v, s, 1, 2, column_text(s, 0), error);
     if (code == QUIPU_OK && rc != SQLITE_DONE)
         code = sqlite_fail(c, rc, "reading the records", error);
     sqlite3_reset(s);
@@ -121,8 +120,10 @@ static int32_t take_older(connection *c, view *v, quipu_str id, int64_t previous
 {
     int32_t code = QUIPU_OK;
     sqlite3_stmt *s = previous ? connection_statement(c, STATEMENT_STATE, error) : NULL;
-    if (!previous)
-        return take_state(v, id, (quipu_str){ 0 }, error);
+    if (!previous) {
+        record_index_remove(view_index(v), id);
+        return QUIPU_OK;
+    }
     if (!s)
         return error->code;
     sqlite3_bind_int64(s, 1, previous);
@@ -134,7 +135,7 @@ static int32_t take_older(connection *c, view *v, quipu_str id, int64_t previous
                                         (long long)previous)
                                  : sqlite_fail(c, rc, "reading the records", error);
     else if (!known)
-        code = take_state(v, id, column_text(s, 4), error);
+        code = take_state(v, s, 4, 3, id, error);
     sqlite3_reset(s);
     return code;
 }
@@ -154,6 +155,22 @@ static int32_t backward(connection *c, view *v, int64_t from, int64_t to, quipu_
         code = sqlite_fail(c, rc, "reading the records", error);
     sqlite3_reset(s);
     return code;
+}
+
+/* Damage may hide rows: what the newest revision says of states and records must be so. */
+static int32_t check_counts(connection *c, view *v, const revision_row *newest, quipu_error *error)
+{
+    sqlite3_stmt *s = connection_statement(c, STATEMENT_LAST_STATE, error);
+    if (!s)
+        return error->code;
+    int rc = sqlite3_step(s);
+    bool good = rc == SQLITE_ROW && sqlite3_column_int64(s, 0) == newest->last_state &&
+                record_index_count(view_index(v)) == (uint64_t)newest->records;
+    int32_t code = rc == SQLITE_ROW ? QUIPU_OK : sqlite_fail(c, rc, "reading the records", error);
+    sqlite3_reset(s);
+    return code == QUIPU_OK && !good
+               ? fail(error, QUIPU_E_CORRUPT, NULL, "records are missing or too many; run `quipu verify`")
+               : code;
 }
 
 /* One snapshot of the database is read, so that heads and states belong together: where `to` is the newest revision of it, only the
@@ -179,6 +196,8 @@ static int32_t go(void *owner, view *v, const view_position *from, const view_po
     else if (code == QUIPU_OK)
         code = forward(c, v, newest.revision == b.revision ? STATEMENT_NEWER : STATEMENT_REPLAY, a.last_state,
                        b.last_state, error);
+    if (code == QUIPU_OK && newest.revision == b.revision)
+        code = check_counts(c, v, &newest, error);
     reader_give(self, c);
     return code;
 }

@@ -10,24 +10,39 @@ enum { NAME_HEX = 40, PREFIX_LEAST = 4 };
 
 /* ---- records ---- */
 
-int32_t record_of_json(quipu_str id, quipu_str json, record **out, quipu_error *error)
+static int32_t corrupt(quipu_str id, const char *why, quipu_error *error)
+{
+    int32_t code = fail(error, QUIPU_E_CORRUPT, NULL, "what is stored is not this record: %s; run `quipu verify`", why);
+    fail_name_record(error, &id);
+    return code;
+}
+
+int32_t record_of_row(sqlite3_stmt *s, int json, int version, quipu_str id, record **out, quipu_error *error)
 {
     static const record_defaults limit = { .created_at = QUIPU_TIME_NONE,
                                            .updated_at = QUIPU_TIME_NONE,
                                            .max_bytes = (uint64_t)64 << 20 };
     quipu_error why = { .struct_size = sizeof why };
+    char digits[QUIPU_VERSION_LEN];
+    quipu_str text = column_text(s, json);
+    const void *stored = sqlite3_column_blob(s, version);
+    int len = sqlite3_column_bytes(s, version);
     *out = NULL;
-    int32_t code = record_decode(json, &limit, out, &why);
-    if (code == QUIPU_OK && str_same(record_view(*out)->id, id))
-        return QUIPU_OK;
-    record_free(*out);
-    *out = NULL;
+    if (!text.ptr) /* what is gone has a version without bytes */
+        return len == 0 && sqlite3_column_type(s, version) == SQLITE_BLOB ? QUIPU_OK
+                                                                          : corrupt(id, "its text is missing", error);
+    int32_t code = record_decode(text, &limit, out, &why);
     if (code == QUIPU_E_NO_MEMORY)
         return fail(error, code, NULL, "no memory for a record");
-    code = fail(error, QUIPU_E_CORRUPT, NULL, "what is stored is not this record: %s; run `quipu verify`",
-                code == QUIPU_OK ? "it has another id" : why.message);
-    fail_name_record(error, &id);
-    return code;
+    if (code == QUIPU_OK && stored && len == QUIPU_VERSION_LEN / 2) {
+        hex_encode(stored, QUIPU_VERSION_LEN / 2, digits);
+        if (str_same(record_view(*out)->id, id) &&
+            str_same(record_view(*out)->version, str_make(digits, sizeof digits)))
+            return QUIPU_OK;
+    }
+    record_free(*out);
+    *out = NULL;
+    return corrupt(id, code == QUIPU_OK ? "its id or version is another one" : why.message, error);
 }
 
 /* Steps a statement that shows one row or none; SQLITE_ROW, SQLITE_DONE, or the failure in *code. */
@@ -59,11 +74,9 @@ int32_t state_read(connection *c, int64_t state, record **out, int64_t *previous
     if (one_row(c, s, "reading a record", &code, error) == SQLITE_DONE)
         code = fail(error, QUIPU_E_CORRUPT, NULL, "state %lld is missing; run `quipu verify`", (long long)state);
     if (code == QUIPU_OK) {
-        quipu_str id = column_text(s, 2), json = column_text(s, 4);
         if (previous)
             *previous = sqlite3_column_int64(s, 1);
-        if (json.ptr)
-            code = record_of_json(id, json, out, error);
+        code = record_of_row(s, 4, 3, column_text(s, 2), out, error);
     }
     sqlite3_reset(s);
     return code;
@@ -115,11 +128,8 @@ static int32_t record_now(connection *c, quipu_str id, record **out, quipu_error
     if (!s)
         return no_statement(error);
     bind_text(s, 1, id);
-    if (one_row(c, s, "reading a record", &code, error) == SQLITE_ROW) {
-        quipu_str json = column_text(s, 1);
-        if (json.ptr)
-            code = record_of_json(id, json, out, error);
-    }
+    if (one_row(c, s, "reading a record", &code, error) == SQLITE_ROW)
+        code = record_of_row(s, 1, 2, id, out, error);
     sqlite3_reset(s);
     return code;
 }

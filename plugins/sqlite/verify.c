@@ -8,7 +8,6 @@
 #include "backend.h"
 
 #include <base/fail.h>
-#include <base/hash.h>
 #include <sdk/abi_check.h>
 #include <sdk/query.h>
 #include <stdlib.h>
@@ -170,21 +169,6 @@ static int32_t verify_heads(verification *v)
 
 /* ---- the states ---- */
 
-/* Whether the text is what its version says, and a record of that id. */
-static const char *fault_of(quipu_str id, quipu_str json, const void *version, int version_len)
-{
-    uint8_t digest[20];
-    record *r = NULL;
-    if (!json.ptr)
-        return version ? "it is gone, and has a version" : NULL;
-    hash_git_object("blob", json.ptr, (size_t)json.len, digest);
-    if (!version || version_len != 20 || memcmp(version, digest, 20) != 0)
-        return "its text is not that of its version: bring a copy back, or write the record anew";
-    int32_t code = record_of_json(id, json, &r, NULL);
-    record_free(r);
-    return code == QUIPU_OK || code == QUIPU_E_NO_MEMORY ? NULL : "its text is no record of this id";
-}
-
 static int32_t verify_states(verification *v)
 {
     sqlite3_stmt *s = NULL;
@@ -195,10 +179,12 @@ static int32_t verify_states(verification *v)
         rc = sqlite3_step(s);
         if (rc != SQLITE_ROW)
             break;
+        record *r;
         quipu_str id = column_text(s, 0);
-        const char *fault = fault_of(id, column_text(s, 1), sqlite3_column_blob(s, 2), sqlite3_column_bytes(s, 2));
-        if (fault)
-            code = tell(v, QUIPU_FINDING_DAMAGE, "records", id.ptr, fault, 0);
+        if (record_of_row(s, 1, 2, id, &r, NULL) == QUIPU_E_CORRUPT)
+            code = tell(v, QUIPU_FINDING_DAMAGE, "records", id.ptr,
+                        "its text is not that of its version: bring a copy back, or write the record anew", 0);
+        record_free(r);
         if (++count % PROGRESS_EVERY == 0 && code == QUIPU_OK && v->flags & QUIPU_VERIFY_PROGRESS)
             code = tell(v, QUIPU_FINDING_PROGRESS, "records", NULL, NULL, count);
     }

@@ -10,6 +10,7 @@
 
 #include <base/fail.h>
 #include <base/hash.h>
+#include <errno.h>
 #include <sdk/change.h>
 #include <sdk/subject.h>
 #include <stdlib.h>
@@ -32,6 +33,8 @@ typedef struct transaction {
 } transaction;
 
 static const char doing[] = "writing a change";
+
+enum { TRIES = 20 };
 
 /* A revision's name follows from its change id: looking for one is looking for the other. */
 static void name_of(const uint8_t change_id[16], uint8_t out[20])
@@ -59,10 +62,8 @@ static int32_t read_before(connection *c, quipu_str id, step *s, quipu_error *er
     int rc = sqlite3_step(q);
     int32_t code = QUIPU_OK;
     if (rc == SQLITE_ROW) {
-        quipu_str json = column_text(q, 1);
         s->previous = sqlite3_column_int64(q, 0);
-        if (json.ptr)
-            code = record_of_json(id, json, &s->before, error);
+        code = record_of_row(q, 1, 2, id, &s->before, error);
     } else if (rc != SQLITE_DONE) {
         code = sqlite_fail(c, rc, doing, error);
     }
@@ -149,6 +150,8 @@ static int32_t write_change(transaction *t, const quipu_change *change, const st
         hex_decode(change->record->version.ptr, sizeof version, version);
         sqlite3_bind_blob(s, 5, version, sizeof version, SQLITE_STATIC);
         bind_text(s, 6, change->record->json);
+    } else {
+        sqlite3_bind_zeroblob(s, 5, 0);
     }
     int32_t code = finish(t, s, error);
     if (code != QUIPU_OK)
@@ -261,13 +264,13 @@ static int32_t stage(transaction *t, write_request *r, bool *broken)
 /* Where the log may hold the bytes of a COMMIT that failed, nobody can know. */
 static int32_t commit(transaction *t, quipu_error *error)
 {
+    errno = 0; /* SQLite keeps what the log's sync failed with nowhere else */
     int32_t code = connection_run(t->c, STATEMENT_COMMIT, "making a change durable", error);
-    int rc = sqlite3_extended_errcode(t->c->db);
+    int rc = sqlite3_extended_errcode(t->c->db), system_errno = errno;
     if (code == QUIPU_OK)
         return code;
     connection_rollback(t->c);
     if (rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC) {
-        int system_errno = error->sys_errno;
         code =
             fail(error, QUIPU_E_UNCERTAIN, NULL,
                  "syncing failed: it is not known whether the change was made; send it again with the same change id");
@@ -323,6 +326,12 @@ void sqlite_write_batch(void *context, write_request *batch)
     transaction t = { .self = self, .c = self->writer, .now = host_now(self->host) };
     uint64_t written = 0;
     int32_t code = try_batch(&t, batch, &written, &error);
+    for (int i = 0; i < TRIES && code == QUIPU_E_UNCERTAIN && error.sys_errno == EINTR; i++) {
+        error = (quipu_error){ .struct_size =
+                                   sizeof error }; /* a signal came in between: everything is written and synced anew */
+        written = 0;
+        code = try_batch(&t, batch, &written, &error);
+    }
     connection_use(self->writer, NULL, NULL);
     if (code == QUIPU_OK)
         return;
