@@ -127,8 +127,10 @@ static bool grow(pack_writer *w)
 }
 
 /* Writes what is to be deflated, of which `room` bytes are there; 0 without memory. */
-static size_t deflate_entry(pack_writer *w, const void *bytes, size_t len, char *to, size_t room)
+static size_t deflate_entry(pack_writer *w, unsigned type, const void *bytes, size_t len, char *to, size_t room)
 {
+    if (type == OBJECT_TREE && len <= SHORT_DEFLATE_MAX)
+        return short_deflate_tree(bytes, len, to);
     if (len <= SHORT_DEFLATE_MAX)
         return short_deflate_zlib(w->shorter, bytes, len, to);
     return libdeflate_zlib_compress(w->compressor, bytes, len, to, room);
@@ -162,7 +164,7 @@ static int32_t append_entry(pack_writer *w, const object_id *id, unsigned type, 
         w->bytes.len = begin;
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a new pack");
     }
-    w->bytes.len += deflate_entry(w, bytes, len, to, bound);
+    w->bytes.len += deflate_entry(w, type, bytes, len, to, bound);
     packed *p = &w->objects[w->count++];
     p->entry.id = *id;
     p->entry.offset = begin;

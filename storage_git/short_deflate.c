@@ -17,6 +17,8 @@ enum {
     ZLIB_HEAD = 2,
     ZLIB_TAIL = 4,
     STORED_HEAD = 5,
+    TREE_ID = 20, /* bytes at the end of a tree's entry */
+    NAME_END = 6, /* of a name: ".json" and its NUL byte */
 };
 
 /* Where each run of four bytes was seen last. Places are counted on from one input to the next, so that what an earlier one left is
@@ -139,6 +141,18 @@ static size_t match_length(const uint8_t *a, const uint8_t *b, size_t most)
     return n;
 }
 
+static void put_match(writer *w, size_t length, size_t distance)
+{
+    put(w, lengths[length]);
+    put_distance(w, (uint32_t)distance);
+}
+
+static void put_literals(writer *w, const uint8_t *bytes, size_t from, size_t to)
+{
+    for (; from < to; from++)
+        put(w, symbols[bytes[from]]);
+}
+
 static void put_block(short_deflate *d, const uint8_t *bytes, size_t len, writer *w)
 {
     size_t at = 0;
@@ -152,14 +166,42 @@ static void put_block(short_deflate *d, const uint8_t *bytes, size_t len, writer
             continue;
         }
         size_t n = match_length(before, bytes + at, len - at < MATCH_MAX ? len - at : MATCH_MAX);
-        put(w, lengths[n]);
-        put_distance(w, (uint32_t)(bytes + at - before));
+        put_match(w, n, (size_t)(bytes + at - before));
         for (size_t end = at + n; ++at < end;)
             if (at + MATCH_MIN <= len)
                 *place_of(d, bytes + at) = (uint16_t)(d->begin + at);
     }
-    for (; at < len; at++)
-        put(w, symbols[bytes[at]]);
+    put_literals(w, bytes, at, len);
+    put_end(w);
+}
+
+/* Where the entry at `at` ends; at the end of all where it is none. */
+static size_t entry_end(const uint8_t *bytes, size_t at, size_t len)
+{
+    const uint8_t *nul = memchr(bytes + at, '\0', len - at);
+    size_t end = nul ? (size_t)(nul - bytes) + 1 + TREE_ID : len;
+    return end < len ? end : len;
+}
+
+/* Each entry begins as the one before it does, and its name ends so; the id between the two is like nothing else, and not looked at. */
+static void put_tree_block(const uint8_t *bytes, size_t len, writer *w)
+{
+    put(w, (code){ 1 | 1 << 1, 3 });
+    for (size_t at = 0, before = 0, end; at < len; before = at, at = end) {
+        end = entry_end(bytes, at, len);
+        size_t distance = at - before, from = at, most = end - at < MATCH_MAX ? end - at : MATCH_MAX;
+        if (distance && most >= MATCH_MIN && four(bytes + before) == four(bytes + at)) {
+            from += match_length(bytes + before, bytes + at, most);
+            put_match(w, from - at, distance);
+        }
+        size_t tail = end - at == distance && distance > NAME_END + TREE_ID ? end - TREE_ID - NAME_END : len;
+        if (from <= tail && tail < len && memcmp(bytes + tail, bytes + tail - distance, NAME_END) == 0) {
+            put_literals(w, bytes, from, tail);
+            put_match(w, NAME_END, distance);
+            from = tail + NAME_END;
+        }
+        put_literals(w, bytes, from, end);
+    }
     put_end(w);
 }
 
@@ -194,22 +236,34 @@ size_t short_deflate_bound(size_t len)
     return ZLIB_HEAD + STORED_HEAD + len + len / 8 + 8 + ZLIB_TAIL;
 }
 
-size_t short_deflate_zlib(short_deflate *d, const void *bytes, size_t len, void *to)
+/* Puts head and checksum around a block whose bytes begin behind the head and end where `w` stands. */
+static size_t finish(writer w, const void *bytes, size_t len, uint8_t *head)
 {
-    uint8_t *head = to;
-    writer w = { .to = head + ZLIB_HEAD };
-    if (len > (size_t)UINT16_MAX - d->begin) {
-        memset(d->places, 0, sizeof d->places);
-        d->begin = 1;
-    }
     head[0] = 0x78; /* a window of 32 KiB */
     head[1] = 0x01;
-    put_block(d, bytes, len, &w);
-    d->begin = (uint16_t)(d->begin + len);
     if ((size_t)(w.to - head) > ZLIB_HEAD + STORED_HEAD + len)
         w.to = put_stored(bytes, len, head + ZLIB_HEAD);
     uint32_t sum = libdeflate_adler32(1, bytes, len);
     for (int shift = 24; shift >= 0; shift -= 8)
         *w.to++ = (uint8_t)(sum >> shift);
     return (size_t)(w.to - head);
+}
+
+size_t short_deflate_tree(const void *bytes, size_t len, void *to)
+{
+    writer w = { .to = (uint8_t *)to + ZLIB_HEAD };
+    put_tree_block(bytes, len, &w);
+    return finish(w, bytes, len, to);
+}
+
+size_t short_deflate_zlib(short_deflate *d, const void *bytes, size_t len, void *to)
+{
+    writer w = { .to = (uint8_t *)to + ZLIB_HEAD };
+    if (len > (size_t)UINT16_MAX - d->begin) {
+        memset(d->places, 0, sizeof d->places);
+        d->begin = 1;
+    }
+    put_block(d, bytes, len, &w);
+    d->begin = (uint16_t)(d->begin + len);
+    return finish(w, bytes, len, to);
 }
