@@ -36,6 +36,22 @@ static int32_t show_figure(void *context, const quipu_stat *stat)
     return f->json.failed ? QUIPU_E_NO_MEMORY : 0;
 }
 
+/* Those of vectors, where an embedder is there; how many are pending tells whether a search finds everything by meaning yet. */
+static void show_vectors(figures *f)
+{
+    quipu_vectors_state v = { .struct_size = sizeof v };
+    quipu_error ignored = error_none();
+    if (quipu_read_vectors(f->c->q, &v, NULL, &ignored) != QUIPU_OK)
+        return;
+    const quipu_stat rows[] = {
+        { .struct_size = sizeof rows[0], .name = QUIPU_STR_INIT("vector_model"), .text = v.model },
+        { .struct_size = sizeof rows[0], .name = QUIPU_STR_INIT("vectors"), .value = (int64_t)v.vectors },
+        { .struct_size = sizeof rows[0], .name = QUIPU_STR_INIT("vectors_pending"), .value = (int64_t)v.pending },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        show_figure(f, &rows[i]);
+}
+
 int cmd_stats(cli *c)
 {
     figures f = { .c = c };
@@ -54,7 +70,11 @@ int cmd_stats(cli *c)
     }
     if (quipu_read_stats(c->q, show_figure, &f, NULL, &error) != QUIPU_OK) {
         status = report(c, "cannot read the figures", &error);
-    } else if (c->json) {
+        buffer_free(&f.json);
+        return status;
+    }
+    show_vectors(&f);
+    if (c->json) {
         buffer_append_char(&f.json, '}');
         status = print_json(c, &f.json);
     }

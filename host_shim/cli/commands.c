@@ -314,6 +314,13 @@ const command cli_commands[] = {
       "short can be run again.",
       "quipu verify\nquipu verify --repair\nquipu verify --json | jq .counts",
       "1 where damage was found, or remains after --repair; 3 where it could not be checked.", cmd_verify },
+    { "reembed", "make the vectors that are still to be made", "", 0, 0, NULL,
+      "Makes the vectors that are pending, with a bar. With --embedder NAME those of another embedder are made from "
+      "the "
+      "texts, beside the ones that are there; once all are made, NAME becomes the store's embedder, and until then the "
+      "store "
+      "goes on answering by the old one. What an interrupted run has made is kept: run it again.",
+      "quipu reembed\nquipu reembed --embedder bert", NULL, cmd_reembed },
     { "maintain", "make the store small, purge what has expired", "", 0, 0, maintain_options,
       "Takes away records whose time has passed (--expires), as commits of their own that can be seen and taken back "
       "like "

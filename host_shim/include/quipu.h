@@ -29,6 +29,7 @@
 #include <quipu/ext/maintain.h>
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/sync.h>
+#include <quipu/ext/vectors.h>
 #include <quipu/ext/verify.h>
 #include <quipu/extensions.h>
 #include <quipu/host.h>
@@ -206,6 +207,14 @@ QUIPU_API int32_t quipu_search_records(quipu *q, const quipu_search *query, quip
                                        const quipu_call *call, quipu_error *error);
 QUIPU_API int32_t quipu_read_stats(quipu *q, quipu_stat_fn visit, void *context, const quipu_call *call,
                                    quipu_error *error);
+/* Vectors that are still to be made (quipu/ext/vectors.h), by the embedder that the handle has. [any-thread] [may-block]
+ * Errors: UNSUPPORTED (the backend keeps none, or there is no embedder), and those of the extension. */
+QUIPU_API int32_t quipu_read_vectors(quipu *q, quipu_vectors_state *out, const quipu_call *call, quipu_error *error);
+QUIPU_API int32_t quipu_embed_pending(quipu *q, quipu_vectors_fn progress, void *context, const quipu_call *call,
+                                      quipu_error *error);
+/* Makes the embedder that the handle was opened with, and its settings, those of the store, which later opens take. [any-thread] [may-block]
+ * Until then a store answers by the embedder that it was made with. Errors: READ_ONLY, DENIED, IO, FULL. */
+QUIPU_API int32_t quipu_keep_embedder(quipu *q, quipu_error *error);
 QUIPU_API int32_t quipu_flush(quipu *q, const quipu_call *call, quipu_error *error);
 
 /* Holds the active backend still while the caller uses it directly (for extensions). Every enter needs its leave, by the same

@@ -21,6 +21,7 @@
 #define QUIPU_EXT_BRANCHES "quipu.branches/1" /* ext/branches.h: list, create, switch, merge */
 #define QUIPU_EXT_SYNC "quipu.sync/1"         /* ext/sync.h: push and pull with another store, merging by record */
 #define QUIPU_EXT_MAINTAIN "quipu.maintain/1" /* ext/maintain.h: compacts, purges what expired, within limits */
+#define QUIPU_EXT_VECTORS "quipu.vectors/1"   /* ext/vectors.h: vectors that are still to be made */
 
 /* The id is taken, the header comes with its first implementation. All of them take (self, ..., call, error) and answer
  * through visitors, as those above do. */

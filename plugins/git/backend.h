@@ -20,6 +20,7 @@
 #include <quipu/ext/branches.h>
 #include <quipu/ext/history.h>
 #include <quipu/ext/maintain.h>
+#include <quipu/ext/vectors.h>
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/sync.h>
 #include <quipu/ext/verify.h>
@@ -228,6 +229,7 @@ void verify_free_strays(verification *v);
 int32_t verify_records(verification *v);
 
 extern const quipu_maintain_api git_maintain;
+extern const quipu_vectors_api git_vectors;
 
 /* ---- settings.c, context.c ---- */
 

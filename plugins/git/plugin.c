@@ -168,6 +168,8 @@ static const void *git_get_extension(quipu_backend *self, const quipu_str *id)
         return &git_verify;
     if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_MAINTAIN))
         return &git_maintain;
+    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_VECTORS))
+        return &git_vectors;
     return NULL;
 }
 

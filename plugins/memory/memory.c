@@ -11,6 +11,7 @@
 
 #include <base/fail.h>
 #include <pthread.h>
+#include <quipu/extensions.h>
 #include <quipu/plugin.h>
 #include <sdk/abi_check.h>
 #include <sdk/change.h>
@@ -299,11 +300,27 @@ static int32_t memory_flush(quipu_backend *self, const quipu_call *call, quipu_e
     return check_entry(self, call, error);
 }
 
+static int32_t memory_vectors_state(quipu_backend *self, quipu_vectors_state *out, const quipu_call *call,
+                                    quipu_error *error)
+{
+    int32_t code = check_entry(self, call, error);
+    return code == QUIPU_OK ? record_index_show_vectors(self->index, out, call, error) : code;
+}
+
+static int32_t memory_vectors_embed(quipu_backend *self, quipu_vectors_fn visit, void *context, const quipu_call *call,
+                                    quipu_error *error)
+{
+    int32_t code = check_entry(self, call, error);
+    return code == QUIPU_OK ? record_index_embed(self->index, visit, context, call, error) : code;
+}
+
 static const void *memory_get_extension(quipu_backend *self, const quipu_str *id)
 {
+    static const quipu_vectors_api vectors = { .struct_size = sizeof vectors,
+                                               .state = memory_vectors_state,
+                                               .embed = memory_vectors_embed };
     (void)self;
-    (void)id;
-    return NULL;
+    return id && id->ptr && QUIPU_IS(id, QUIPU_EXT_VECTORS) ? &vectors : NULL;
 }
 
 /* ---- the plugin ---- */

@@ -13,6 +13,7 @@
 #include <sdk/record.h>
 #include <sdk/text.h>
 #include <quipu/backend.h>
+#include <quipu/ext/vectors.h>
 
 /* What record_index_save writes; a folder of another format counts as absent. */
 #define RECORD_INDEX_FORMAT 5u
@@ -75,8 +76,13 @@ typedef struct record_index_vectors {
 /* UNSUPPORTED where the host has no embedder. */
 int32_t record_index_vector_state(record_index *ix, record_index_vectors *out, const quipu_call *call,
                                   quipu_error *error);
-/* Embeds what is missing. Vectors that came before a failure are kept. Errors: UNSUPPORTED, the embedder's. */
-int32_t record_index_embed(record_index *ix, const quipu_call *call, quipu_error *error);
+/* The same in the form of ext/vectors.h, with its checks. */
+int32_t record_index_show_vectors(record_index *ix, quipu_vectors_state *out, const quipu_call *call,
+                                  quipu_error *error);
+/* Embeds what is missing, telling `visit` (or NULL) after each batch. Vectors that came before a failure are kept. Errors: UNSUPPORTED,
+ * the embedder's. */
+int32_t record_index_embed(record_index *ix, quipu_vectors_fn visit, void *context, const quipu_call *call,
+                           quipu_error *error);
 
 /* ---- as files: derived state of the owner ---- */
 

@@ -9,6 +9,7 @@
 #include <quipu/ext/maintain.h>
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/sync.h>
+#include <quipu/ext/vectors.h>
 #include <quipu/ext/verify.h>
 #include <quipu/extensions.h>
 #include <quipu/filter.h>
@@ -43,6 +44,8 @@ struct quipu_migrate_api anchor_quipu_migrate_api;
 struct quipu_merge_report anchor_quipu_merge_report;
 struct quipu_progress anchor_quipu_progress;
 struct quipu_sync_api anchor_quipu_sync_api;
+struct quipu_vectors_state anchor_quipu_vectors_state;
+struct quipu_vectors_api anchor_quipu_vectors_api;
 struct quipu_finding anchor_quipu_finding;
 struct quipu_verify_api anchor_quipu_verify_api;
 struct quipu_value anchor_quipu_value;

@@ -6,6 +6,7 @@
 #include <quipu/ext/maintain.h>
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/sync.h>
+#include <quipu/ext/vectors.h>
 #include <quipu/ext/verify.h>
 #include <quipu/extensions.h>
 #include <quipu/plugin.h>

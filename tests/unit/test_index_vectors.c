@@ -137,7 +137,7 @@ static void many_restarts_leave_few_files(void **state)
             snprintf(text, sizeof text, "%d ab", j);
             put(ix, id, text);
         }
-        assert_int_equal(record_index_embed(ix, NULL, NULL), QUIPU_OK);
+        assert_int_equal(record_index_embed(ix, NULL, NULL, NULL, NULL), QUIPU_OK);
         record_index_free(ix);
     }
     assert_int_equal(the_letters.passages, 40);
@@ -229,7 +229,7 @@ static void embedder_that_never_keeps_its_name_is_refused(void **state)
     the_letters.model_id = id;
     for (int i = 0; i < 20 && code == QUIPU_OK; i++) {
         snprintf(id, sizeof id, "m%d", i);
-        code = record_index_embed(ix, NULL, NULL);
+        code = record_index_embed(ix, NULL, NULL, NULL, NULL);
     }
     assert_int_equal(code, QUIPU_E_PLUGIN);
     record_index_free(ix);
@@ -259,9 +259,9 @@ static void what_is_missing_is_told_and_made(void **state)
     assert_int_equal(record_index_vector_state(ix, &now, NULL, NULL), QUIPU_OK);
     assert_true(now.passages == 4 && now.missing == 4 && now.vectors == 0);
     the_letters.no_passages = true;
-    assert_int_equal(record_index_embed(ix, NULL, NULL), QUIPU_E_NETWORK);
+    assert_int_equal(record_index_embed(ix, NULL, NULL, NULL, NULL), QUIPU_E_NETWORK);
     the_letters.no_passages = false;
-    assert_int_equal(record_index_embed(ix, NULL, NULL), QUIPU_OK);
+    assert_int_equal(record_index_embed(ix, NULL, NULL, NULL, NULL), QUIPU_OK);
     assert_int_equal(record_index_vector_state(ix, &now, NULL, NULL), QUIPU_OK);
     assert_true(now.passages == 4 && now.missing == 0 && now.vectors == 3 && now.model.dimension == 8);
     assert_int_equal(the_letters.passages, 3);
@@ -271,7 +271,7 @@ static void what_is_missing_is_told_and_made(void **state)
     record_index_free(ix);
     assert_int_equal(record_index_create(&plain_host, &ix, NULL), QUIPU_OK);
     assert_int_equal(record_index_vector_state(ix, &now, NULL, NULL), QUIPU_E_UNSUPPORTED);
-    assert_int_equal(record_index_embed(ix, NULL, NULL), QUIPU_E_UNSUPPORTED);
+    assert_int_equal(record_index_embed(ix, NULL, NULL, NULL, NULL), QUIPU_E_UNSUPPORTED);
     record_index_free(ix);
 }
 
@@ -289,7 +289,7 @@ static void unused_vectors_go_where_there_is_no_history(void **state)
             snprintf(text, sizeof text, "%d %d", round, i);
             put(ix, id, text);
         }
-        assert_int_equal(record_index_embed(ix, NULL, NULL), QUIPU_OK);
+        assert_int_equal(record_index_embed(ix, NULL, NULL, NULL, NULL), QUIPU_OK);
     }
     for (int i = 0; i < 500; i++) {
         char id[16];
@@ -417,7 +417,7 @@ static void another_process_finds_what_was_embedded(void **state)
     if (child == 0) {
         record_index *its = open_in(folder, false);
         put_some(its);
-        int32_t code = record_index_embed(its, NULL, NULL);
+        int32_t code = record_index_embed(its, NULL, NULL, NULL, NULL);
         record_index_free(its);
         _exit(code == QUIPU_OK && the_letters.passages == 3 ? 0 : 1);
     }

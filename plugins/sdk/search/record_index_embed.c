@@ -1,6 +1,7 @@
 /* record_index_embed.c - see record_index_inner.h: passages become vectors when a search first needs them. */
 #include "record_index_vectors.h"
 
+#include <sdk/abi_check.h>
 #include <stdlib.h>
 
 #define BATCH_DEFAULT 64u
@@ -20,6 +21,10 @@ typedef struct embedding {
     quipu_error *error;
     size_t part; /* how far the snapshot was looked through */
     uint32_t document;
+    quipu_vectors_fn visit; /* or NULL */
+    void *context;
+    uint64_t done, total; /* that it is told of */
+    bool enough;          /* it answered so */
 } embedding;
 
 static int32_t no_memory(quipu_error *error)
@@ -173,6 +178,16 @@ static int32_t run_embedder(const embedding *e, batch *b, uint32_t purpose)
     return rc;
 }
 
+static int32_t tell(embedding *e, uint32_t count)
+{
+    e->done += count;
+    if (!e->visit)
+        return QUIPU_OK;
+    int32_t answer = e->visit(e->context, e->done, e->total > e->done ? e->total : e->done);
+    e->enough = answer > 0;
+    return answer < 0 ? fail(e->error, answer, NULL, "the visitor ended the call: %s", error_text(answer)) : QUIPU_OK;
+}
+
 /* One batch; *more is false when nothing was missing. */
 static int32_t embed_batch(embedding *e, bool *more)
 {
@@ -186,6 +201,8 @@ static int32_t embed_batch(embedding *e, bool *more)
     for (uint32_t i = 0; rc == QUIPU_OK && i < b->count; i++)
         rc = vector_index_add(e->vectors->index, b->keys[i], b->vectors + (size_t)i * b->dimension, b->dimension,
                               e->error);
+    if (rc == QUIPU_OK && b->count > 0)
+        rc = tell(e, b->count);
     batch_free(b);
     return rc;
 }
@@ -265,7 +282,7 @@ static int32_t embed_round(embedding *e, bool *any)
     e->part = 0;
     e->document = 0;
     *any = false;
-    for (bool more = true; more && rc == QUIPU_OK; *any = *any || more) {
+    for (bool more = true; more && rc == QUIPU_OK && !e->enough; *any = *any || more) {
         rc = call_check(e->call, e->error);
         if (rc == QUIPU_OK)
             rc = embed_batch(e, &more);
@@ -287,7 +304,7 @@ static int32_t embed_missing(embedding *e)
     rc = sweep(e);
     if (rc == QUIPU_OK)
         rc = embed_round(e, &any);
-    if (rc == QUIPU_OK && any)
+    if (rc == QUIPU_OK && any && !e->enough)
         rc = embed_round(e, &any); /* sees that all is there, so that the next search need not */
     embeddings_settle(e->ix->vectors, e->vectors);
     embeddings_give_turn(e->ix->vectors);
@@ -314,6 +331,25 @@ static int32_t begin(embedding *e)
                            e->model.id.len == 0 || e->model.id.len > VECTOR_MODEL_MAX))
         rc = fail(e->error, QUIPU_E_PLUGIN, NULL, "the embedder does not say which model it has");
     return rc == QUIPU_OK ? embeddings_model(e->ix->vectors, &e->model, &e->vectors, e->error) : rc;
+}
+
+static int32_t ignore_vector(void *context, uint64_t index, const float *vector, uint64_t dimension)
+{
+    (void)context, (void)index, (void)vector, (void)dimension;
+    return 0;
+}
+
+/* An endpoint that was away when it was opened says its dimension with the first vector. */
+static int32_t learn_model(const embedding *e)
+{
+    static const quipu_str word = { "dimension", 9 };
+    const quipu_embed_service *embedder = index_embedder(e->ix);
+    const quipu_array texts = { &word, 1, sizeof word };
+    quipu_model model = { .struct_size = sizeof model };
+    quipu_error why = { .struct_size = sizeof why };
+    if (!embedder || embedder->model(e->ix->host, &model, &why) != QUIPU_E_NETWORK)
+        return QUIPU_OK; /* begin says what is wrong */
+    return embedder->embed(e->ix->host, &texts, QUIPU_EMBED_QUERY, ignore_vector, NULL, e->call, e->error);
 }
 
 /* ---- for a search ---- */
@@ -358,7 +394,9 @@ int32_t index_embed(record_index *ix, const index_snapshot *s, quipu_str questio
                     uint64_t dimension, vector_question *out, const quipu_call *call, quipu_error *error)
 {
     embedding e = { .ix = ix, .s = s, .call = call, .error = error };
-    int32_t rc = begin(&e);
+    int32_t rc = learn_model(&e);
+    if (rc == QUIPU_OK)
+        rc = begin(&e);
     if (rc != QUIPU_OK)
         return rc;
     out->vector = malloc(e.model.dimension * sizeof *out->vector);
@@ -371,20 +409,6 @@ int32_t index_embed(record_index *ix, const index_snapshot *s, quipu_str questio
 }
 
 /* ---- apart from a search ---- */
-
-int32_t record_index_embed(record_index *ix, const quipu_call *call, quipu_error *error)
-{
-    index_snapshot *s;
-    int32_t rc = index_snapshot_take(ix, &s, error);
-    if (rc != QUIPU_OK)
-        return rc;
-    embedding e = { .ix = ix, .s = s, .call = call, .error = error };
-    rc = begin(&e);
-    if (rc == QUIPU_OK)
-        rc = embed_missing(&e);
-    index_snapshot_free(s);
-    return rc;
-}
 
 static int32_t count_missing(const embedding *e, const vector_view *v, record_index_vectors *out)
 {
@@ -428,4 +452,43 @@ int32_t record_index_vector_state(record_index *ix, record_index_vectors *out, c
     vector_view_free(v);
     index_snapshot_free(s);
     return rc;
+}
+
+int32_t record_index_embed(record_index *ix, quipu_vectors_fn visit, void *context, const quipu_call *call,
+                           quipu_error *error)
+{
+    index_snapshot *s;
+    record_index_vectors before = { 0 };
+    embedding e = { .ix = ix, .call = call, .error = error, .visit = visit, .context = context };
+    int32_t rc = learn_model(&e);
+    if (rc == QUIPU_OK && visit)
+        rc = record_index_vector_state(ix, &before, call, error);
+    if (rc == QUIPU_OK)
+        rc = index_snapshot_take(ix, &s, error);
+    if (rc != QUIPU_OK)
+        return rc;
+    e.s = s;
+    e.total = before.missing;
+    rc = begin(&e);
+    if (rc == QUIPU_OK)
+        rc = embed_missing(&e);
+    index_snapshot_free(s);
+    return rc;
+}
+
+int32_t record_index_show_vectors(record_index *ix, quipu_vectors_state *out, const quipu_call *call,
+                                  quipu_error *error)
+{
+    record_index_vectors now;
+    int32_t rc = abi_check_out(out, sizeof *out, "quipu_vectors_state", error);
+    if (rc == QUIPU_OK)
+        rc = record_index_vector_state(ix, &now, call, error);
+    if (rc != QUIPU_OK)
+        return rc;
+    out->dimension = now.model.dimension;
+    out->model = now.model.id;
+    out->passages = now.passages;
+    out->pending = now.missing;
+    out->vectors = now.vectors;
+    return QUIPU_OK;
 }
