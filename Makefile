@@ -2,7 +2,7 @@
 #
 #   make demo            a short story that shows what Quipu does
 #   make test            every test; T="test_a test_b" for some; SAN=address,undefined or SAN=thread for the same under a sanitizer
-#   make test-long       the fault harness of tests/crash/ in full: thousands of crashes and power cuts, 32 writers (some ten minutes)
+#   make test-long       the fault harness of tests/crash/ in full: thousands of crashes and power cuts, 32 writers; 1,000 live swaps (some twenty minutes)
 #   make test-models    embedders with their real models, which it fetches
 #   make test-mutants   each check of the validator against the plugin that it was made for
 #   make test-valgrind   the unit tests under valgrind
@@ -193,7 +193,7 @@ run-tests: test-programs
 	@$(RUN_TESTS) $(TEST_PROGRAMS) $(TEST_SH)
 
 # What `make test` takes samples of. QUIPU_SEED=N draws the same ones again.
-LONG_TESTS := $(basename $(notdir $(wildcard tests/crash/test_*))) test_remotes
+LONG_TESTS := $(basename $(notdir $(wildcard tests/crash/test_*))) test_remotes test_swap
 .PHONY: test-long
 test-long:
 	@QUIPU_LONG=1 $(MAKE) --no-print-directory test T='$(LONG_TESTS)' TEST_LIMIT=3000

@@ -120,6 +120,15 @@ static const option_spec maintain_options[] = {
     { "force", 0, NULL, "repack also where nothing has changed since the last time", NULL },
     OPTIONS_END,
 };
+static const option_spec swap_options[] = {
+    { "to", 0, "DIR", "the new store, not there or empty; else beside the old one, with .BACKEND at its end", "DIR" },
+    { "with", 0, "JSON", "settings of the new backend, as {\"durability\":\"relaxed\"}", NULL },
+    { "shadow", 0, NULL, "only rehearse: fill the new store, make the same calls to both, compare; nothing is switched",
+      NULL },
+    { "samples", 0, "N", "searches to compare, 1 to 1000 (16)", NULL },
+    { "yes", 'y', NULL, "go on where the new backend keeps no history; the old store still has it", NULL },
+    OPTIONS_END,
+};
 static const option_spec import_options[] = {
     { "batch", 0, "N", "records in one commit (1000); 1 gives each its own", NULL },
     OPTIONS_END,
@@ -328,6 +337,24 @@ const command cli_commands[] = {
       "only for room: packs are merged as they come, and what has expired is hidden anyway.",
       "quipu maintain\nquipu maintain --memory-limit 256 --time-limit 60",
       "1 where a limit ended it early; the store is as it was then.", cmd_maintain },
+    { "swap", "keep the store in another backend", "BACKEND", 1, 1, swap_options,
+      "Fills a new store of another backend, compares every record and some searches, and makes it the store. Others "
+      "may read and write "
+      "meanwhile: what they write comes along, and from the moment of the switch on they are told the new place. The "
+      "history comes along, "
+      "revision by revision, where both backends keep one; where it would stay behind, you are asked, or give "
+      "--yes.\n\n"
+      "The old store is left as it was, with a mark that says where to go: opening it leads to the new one. --backend "
+      "with the old one's "
+      "name opens the old one, to read. To go back, swap to the old backend again, with --to and the old place.\n\n"
+      "Where anything is in doubt, or on a signal, nothing is switched; running it again goes on where it was. The "
+      "name of the backend that "
+      "is active already, without --to, compares what its plugin file of today shows with what the running one does: "
+      "for hosts that stay "
+      "open, after an update.",
+      "quipu swap sqlite\nquipu swap sqlite --shadow\nquipu swap git --to ~/memory --with "
+      "'{\"durability\":\"relaxed\"}'",
+      "1 where the two backends do not agree.", cmd_swap },
     { "validate", "check whether a plugin keeps the contract", "[FILE.so]", 0, 1, validate_options,
       "Loads a plugin and tries it: what the file says, what loading it does to the process, how it takes bad input, "
       "whether its backends and embedders behave as they must, and what is left of a store when calls fail, the disk "

@@ -66,7 +66,7 @@ static int32_t insert_tap(swap *s)
     int32_t code = slot_prepare(&s->q->slot, &g, s->error);
     if (code != QUIPU_OK)
         return code;
-    s->tap = tap_new(&old, &new, !s->follows && s->target != TARGET_SAME);
+    s->tap = tap_new(&old, &new, !s->follows);
     if (!s->tap)
         return fail(s->error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
     g->api = &tap_api;
@@ -107,12 +107,12 @@ static int32_t note_position(swap *s)
 static int32_t copy_all(swap *s)
 {
     int32_t code = QUIPU_OK;
-    if (s->target == TARGET_SAME)
-        return QUIPU_OK;
     if (s->replays)
         code = history_advance(s);
     else if (s->follows)
         code = history_newest(s, s->at);
+    if (s->target == TARGET_SAME)
+        return code;
     id_list_free(&s->carry); /* what was replayed is compared with all the rest */
     return code == QUIPU_OK ? swap_compare(s, true, "copying") : code;
 }
@@ -226,7 +226,7 @@ static int32_t last_page(swap *s)
 
 static bool sets_fence(const swap *s)
 {
-    return s->old.can_fence && s->target != TARGET_SAME && !(s->options->flags & QUIPU_SWAP_VOLATILE);
+    return s->old.can_fence && s->target != TARGET_SAME && !s->shadow && !(s->options->flags & QUIPU_SWAP_VOLATILE);
 }
 
 static bool can_hold(const swap *s)
@@ -291,8 +291,16 @@ static int32_t close_old(swap *s)
     return code;
 }
 
+/* In shadow mode the old one stays; from now on the same calls go to both, which are equal. */
 static void publish(swap *s, slot_generation *next, slot_generation **before)
 {
+    if (s->shadow) {
+        s->tap->shadow = s->shadow;
+        shadow_bind(s->shadow, s->tap, s->to);
+        s->q->shadow = s->shadow;
+        tap_let_go(s->tap, TAP_BOTH);
+        return;
+    }
     next->api = s->new.api;
     next->self = s->new.self;
     *before = slot_exchange(&s->q->slot, next);
@@ -388,12 +396,16 @@ static void fill_report(const swap *s, int64_t began, quipu_swap_report *out)
 
 static int32_t prepare(swap *s)
 {
-    int32_t code = swap_choose_target(s);
+    int32_t code = swap_lock_old(s);
+    if (code == QUIPU_OK)
+        code = swap_choose_target(s);
+    if (code == QUIPU_OK && s->shadow && s->target == TARGET_SAME)
+        code = fail(s->error, QUIPU_E_INVALID, "store", "shadow mode needs a second store: name its place");
     if (code == QUIPU_OK)
         code = swap_try_out(s);
     if (code == QUIPU_OK)
         code = swap_open_target(s);
-    s->follows = s->old.history != NULL && s->target != TARGET_SAME;
+    s->follows = s->old.history != NULL;
     return code == QUIPU_OK ? insert_tap(s) : code;
 }
 
@@ -411,10 +423,10 @@ static int32_t run_swap(swap *s)
         code = s->new.api->flush(s->new.self, s->call, s->error);
     else if (code == QUIPU_OK)
         code = switch_over(s, &before);
-    if (before) {
+    if (before)
         clear_up(s, before);
+    if (before || s->q->shadow)
         return QUIPU_OK;
-    }
     remove_tap(s);
     if (s->to)
         tenant_close(s->q, s->to, NULL);
@@ -423,6 +435,7 @@ static int32_t run_swap(swap *s)
 
 static void swap_end(swap *s)
 {
+    swap_unlock(s);
     swap_free_samples(s);
     ledger_free(&s->known);
     id_list_free(&s->carry);
@@ -453,12 +466,15 @@ static int32_t check_options(const quipu *q, const quipu_swap_options *o, const 
 }
 
 /* `why` is not NULL. */
-static int32_t swap_locked(quipu *q, const quipu_swap_options *options, quipu_swap_fn tell, void *context,
-                           quipu_swap_report *report, const quipu_call *call, quipu_error *why)
+static int32_t swap_locked(quipu *q, const quipu_swap_options *options, shadow *beside, quipu_swap_fn tell,
+                           void *context, quipu_swap_report *report, const quipu_call *call, quipu_error *why)
 {
     int64_t began = swap_clock();
-    swap s = { .q = q, .options = options, .tell = tell, .context = context, .call = call, .error = why };
+    swap s = {
+        .q = q, .options = options, .tell = tell, .context = context, .call = call, .error = why, .shadow = beside
+    };
     s.known.seed = (uint64_t)began * 0x9e3779b97f4a7c15u;
+    s.old_lock = s.new_lock = -1;
     s.from = atomic_load(&q->active);
     s.old = side_of(s.from);
     int32_t code = run_swap(&s);
@@ -468,25 +484,46 @@ static int32_t swap_locked(quipu *q, const quipu_swap_options *options, quipu_sw
     return code;
 }
 
-int32_t quipu_swap(quipu *q, const quipu_swap_options *options, quipu_swap_fn progress, void *context,
-                   quipu_swap_report *report, const quipu_call *call, quipu_error *error)
+/* beside: NULL, or taken where shadow mode begins. */
+static int32_t run_public(quipu *q, const quipu_swap_options *options, shadow *beside, quipu_swap_fn progress,
+                          void *context, quipu_swap_report *report, const quipu_call *call, quipu_error *error)
 {
     quipu_error why = { .struct_size = sizeof why, .index = UINT64_MAX };
-    if (!q || q->epoch != fork_epoch_now())
-        return handle_refuse(q, error);
-    int32_t code = check_options(q, options, report, error);
-    if (code != QUIPU_OK)
-        return code;
     if (pthread_mutex_trylock(&q->control) != 0)
         return fail(error, QUIPU_E_BUSY, NULL, "another swap of this handle is under way");
-    if (q->shadow)
-        code = fail(&why, QUIPU_E_BUSY, NULL, "shadow mode is on: end it first");
-    else
-        code = swap_locked(q, options, progress, context, report, call, &why);
+    int32_t code = q->shadow ? fail(&why, QUIPU_E_BUSY, NULL, "shadow mode is on: end it first")
+                             : swap_locked(q, options, beside, progress, context, report, call, &why);
     pthread_mutex_unlock(&q->control);
     if (code != QUIPU_OK && why.code != code)
         fail(&why, code, NULL, "%s", error_text(code));
     return error_hand_over(&why, error, code);
+}
+
+int32_t quipu_swap(quipu *q, const quipu_swap_options *options, quipu_swap_fn progress, void *context,
+                   quipu_swap_report *report, const quipu_call *call, quipu_error *error)
+{
+    if (!q || q->epoch != fork_epoch_now())
+        return handle_refuse(q, error);
+    int32_t code = check_options(q, options, report, error);
+    return code == QUIPU_OK ? run_public(q, options, NULL, progress, context, report, call, error) : code;
+}
+
+int32_t quipu_shadow_begin(quipu *q, const quipu_swap_options *options, quipu_swap_fn progress, void *context,
+                           quipu_swap_report *report, const quipu_call *call, quipu_error *error)
+{
+    if (!q || q->epoch != fork_epoch_now())
+        return handle_refuse(q, error);
+    int32_t code = check_options(q, options, report, error);
+    if (code == QUIPU_OK && (options->flags & QUIPU_SWAP_TRIAL))
+        code = fail(error, QUIPU_E_INVALID, "flags", "shadow mode is more than a trial: leave QUIPU_SWAP_TRIAL out");
+    shadow *s = code == QUIPU_OK ? shadow_new() : NULL;
+    if (code == QUIPU_OK && !s)
+        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
+    if (code == QUIPU_OK)
+        code = run_public(q, options, s, progress, context, report, call, error);
+    if (code != QUIPU_OK)
+        shadow_free(s);
+    return code;
 }
 
 /* ---- the digest ---- */

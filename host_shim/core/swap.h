@@ -53,9 +53,11 @@ typedef struct swap {
     side old, new;
     target_state target;
     char *target_path;
+    int old_lock, new_lock;  /* descriptors of the stores' folders; -1: none */
     store_settings settings; /* of the new store */
     tap *tap;
-    bool replays; /* revisions are carried over */
+    struct shadow *shadow; /* in place of the switch; or NULL */
+    bool replays;          /* revisions are carried over */
     bool follows; /* what changed is found by the old one's history; else by what the tap notes, and by comparing */
     char at[REVISION_MAX];                 /* up to which revision that was done */
     char position[QUIPU_POSITION_MAX + 1]; /* where the old store stood before it was last compared */
@@ -73,6 +75,9 @@ int64_t swap_clock(void); /* CLOCK_MONOTONIC, nanoseconds */
 
 /* ---- swap_target.c ---- */
 
+/* Makes sure that no other process swaps this store, and that none has. Errors: BUSY, MOVED. */
+int32_t swap_lock_old(swap *s);
+void swap_unlock(swap *s);
 /* Chooses the folder and finds out what is there. Errors: INVALID, EXISTS, and those of reading its settings. */
 int32_t swap_choose_target(swap *s);
 /* Tries the backend on a scratch store, and learns whether it keeps history and whether it keeps anything. */

@@ -10,10 +10,12 @@
 
 #include <base/fail.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <quipu/extensions.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,6 +41,53 @@ int32_t side_persistent(const side *x, bool *out, quipu_error *error)
 {
     *out = true;
     return x->api->stats(x->self, see_persistent, out, NULL, error);
+}
+
+/* ---- one swap at a time ---- */
+
+/* A lock that ends with the process. Of a store that is no folder there is none: it belongs to one process. */
+static int32_t lock_folder(swap *s, const char *path, int *out)
+{
+    *out = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*out < 0)
+        return QUIPU_OK;
+    if (flock(*out, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return QUIPU_OK; /* a file system without locks */
+    return fail(s->error, QUIPU_E_BUSY, "store", "another process is swapping %s", path);
+}
+
+void swap_unlock(swap *s)
+{
+    if (s->old_lock >= 0)
+        close(s->old_lock);
+    if (s->new_lock >= 0)
+        close(s->new_lock);
+    s->old_lock = s->new_lock = -1;
+}
+
+static int32_t see_place(void *context, const void *bytes, uint64_t len) QUIPU_NOEXCEPT
+{
+    buffer_append(context, bytes, (size_t)len);
+    return QUIPU_OK;
+}
+
+int32_t swap_lock_old(swap *s)
+{
+    store_settings found = { 0 };
+    buffer place = { 0 };
+    bool any;
+    int32_t code = lock_folder(s, s->from->path, &s->old_lock);
+    if (code == QUIPU_OK && s->old.can_fence)
+        code = s->old.migrate->fenced(s->old.self, see_place, &place, s->call, s->error);
+    if (code == QUIPU_OK)
+        code = store_settings_read(s->from->path, &found, &any, s->error);
+    if (code == QUIPU_OK && place.len == 0 && found.moved_to)
+        buffer_append_text(&place, found.moved_to);
+    if (code == QUIPU_OK && place.len > 0)
+        code = fail(s->error, QUIPU_E_MOVED, "store", "the store has moved to %.200s: open that one", place.bytes);
+    store_settings_free(&found);
+    buffer_free(&place);
+    return code;
 }
 
 /* ---- choosing ---- */
@@ -294,7 +343,9 @@ int32_t swap_open_target(swap *s)
     if (code != QUIPU_OK)
         return code;
     s->new = side_of(s->to);
-    if (s->target == TARGET_FRESH)
+    if (s->target != TARGET_SAME)
+        code = lock_folder(s, s->target_path, &s->new_lock);
+    if (code == QUIPU_OK && s->target == TARGET_FRESH)
         code = refuse_records(s);
     if (code == QUIPU_OK && s->target == TARGET_BACK)
         code = enter_left_store(s);

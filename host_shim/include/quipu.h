@@ -190,6 +190,39 @@ typedef int32_t (*quipu_swap_fn)(void *context, const quipu_swap_progress *progr
 QUIPU_API int32_t quipu_swap(quipu *q, const quipu_swap_options *options, quipu_swap_fn progress, void *context,
                              quipu_swap_report *report, const quipu_call *call, quipu_error *error);
 
+/* What shadow mode has learned. Lent by the caller with struct_size set. Times are of whole calls, to an eighth. */
+typedef struct quipu_shadow_report {
+    uint32_t struct_size;
+    uint32_t reserved;
+    uint64_t writes; /* calls that were made to both: of apply, */
+    uint64_t gets;
+    uint64_t scans; /* without a cursor: that of one backend means nothing to the other */
+    uint64_t searches;
+    uint64_t apart;     /* of all these, how many were answered otherwise by the second backend */
+    uint64_t unsure;    /* reads that were not compared, because a write came in between */
+    uint64_t agreement; /* of a thousand results of searches, how many both found */
+    int64_t read_p50_ns;
+    int64_t read_p99_ns;
+    int64_t write_p50_ns;
+    int64_t write_p99_ns;
+    int64_t shadow_read_p50_ns;
+    int64_t shadow_read_p99_ns;
+    int64_t shadow_write_p50_ns;
+    int64_t shadow_write_p99_ns;
+    char first[256]; /* the first call that was answered otherwise, in words; "" */
+} quipu_shadow_report;
+
+/* Fills and compares a second backend as quipu_swap does, and then, in place of the switch, makes every call to both: the active one
+ * answers, the second one is compared with it. Calls take as long as both together, and writes go one after the other; what the second
+ * one does never shows. [any-thread] [may-block]
+ * Ended by quipu_shadow_end; a quipu_swap to the same store takes what is there, and copies what differs. Parameters and errors as of
+ * quipu_swap; QUIPU_SWAP_TRIAL is refused. */
+QUIPU_API int32_t quipu_shadow_begin(quipu *q, const quipu_swap_options *options, quipu_swap_fn progress, void *context,
+                                     quipu_swap_report *report, const quipu_call *call, quipu_error *error);
+/* What is known so far, and at the end. [any-thread] [may-block] report: of the second one, or NULL. Errors: STATE (it is not on), BUSY. */
+QUIPU_API int32_t quipu_shadow_read(quipu *q, quipu_shadow_report *report, quipu_error *error);
+QUIPU_API int32_t quipu_shadow_end(quipu *q, quipu_shadow_report *report, quipu_error *error);
+
 /* A digest over the id and version of every record, also of those that have expired: equal for equal stores, whatever the backend. The
  * sum modulo 2^256 of the SHA-256 of (id, a NUL byte, version), as 64 hexadecimal digits and a NUL byte. [any-thread] [may-block]
  * count: receives the number of records; or NULL. */

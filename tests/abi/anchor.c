@@ -79,6 +79,7 @@ struct quipu_write anchor_quipu_write;
 struct quipu_swap_options anchor_quipu_swap_options;
 struct quipu_swap_report anchor_quipu_swap_report;
 struct quipu_swap_progress anchor_quipu_swap_progress;
+struct quipu_shadow_report anchor_quipu_shadow_report;
 struct quipu_lease anchor_quipu_lease;
 struct quipu_plugin_info anchor_quipu_plugin_info;
 struct quipu_validate_options anchor_quipu_validate_options;

@@ -5,8 +5,8 @@
  *
  * Its 7th operation goes wrong, counted over all instances since the number of the run was another one. fail: it answers QUIPU_E_IO. drop: an
  * apply answers success, and does nothing. hide: a scan leaves its second record out. double: a scan shows one twice. blind: a search finds
- * nothing. slow: it takes 30 ms. Those that do not fit the operation do nothing. "at":0: every operation that fits. "always" in place of "run": the fault
- * stays from then on.
+ * nothing. slow: it takes 30 ms. Those that do not fit the operation do nothing. "at":0: every operation that fits;
+ * "from":N: every one from the N-th on.
  */
 #define quipu_plugin_entry tiny_entry
 #include <quipu/plugin.h>
@@ -23,7 +23,7 @@
 
 static struct {
     char fault[16];
-    int64_t at, run;
+    int64_t at, from, run;
     atomic_long count;
 } plan;
 
@@ -38,7 +38,9 @@ static void read_plan(quipu_str config)
     if (run != plan.run)
         atomic_store(&plan.count, 0);
     plan.run = run;
+    plan.at = plan.from = 0;
     (void)json_is_int(cJSON_GetObjectItemCaseSensitive(tree, "at"), &plan.at);
+    (void)json_is_int(cJSON_GetObjectItemCaseSensitive(tree, "from"), &plan.from);
     snprintf(plan.fault, sizeof plan.fault, "%s", fault ? fault : "");
     cJSON_Delete(tree);
 }
@@ -47,7 +49,7 @@ static void read_plan(quipu_str config)
 static bool is_time(void)
 {
     long number = atomic_fetch_add(&plan.count, 1) + 1;
-    return plan.at == 0 || number == plan.at;
+    return number >= plan.from && (plan.at == 0 || number == plan.at);
 }
 
 static bool is_fault(const char *name)

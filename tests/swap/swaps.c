@@ -22,9 +22,12 @@
 char swaps_folder[128];
 quipu_error swaps_error = { .struct_size = sizeof swaps_error };
 
+/* What is tested here is the order of things, not the disk: where there is a file system in memory, syncs cost nothing. */
 int swaps_begin(void **state)
 {
     (void)state;
+    if (access("/dev/shm", W_OK) == 0)
+        setenv("TMPDIR", "/dev/shm", 1);
     scratch_make(swaps_folder);
     return 0;
 }
@@ -308,6 +311,7 @@ static void *work(void *argument)
         read_own(w, step);
         if (step % 4 == 0)
             question(w, step / 4);
+        usleep(300); /* all of them together leave the machine some time for the swap */
     }
     return NULL;
 }
