@@ -282,3 +282,25 @@ int32_t git_repack(git_store *s, const repack_limits *limits, repack_progress_fn
     buffer_free(&w.index);
     return code;
 }
+
+int32_t git_repack_fresh(git_store *s, uint64_t *fresh, uint64_t *settled, quipu_error *error)
+{
+    pack_list list = { 0 };
+    buffer folder = { 0 }, path = { 0 }, note = { 0 };
+    *fresh = *settled = 0;
+    buffer_printf(&folder, "%s/objects/pack", git_store_path(s));
+    buffer_printf(&path, "%s/maintained", git_store_private(s));
+    int32_t code = folder.failed || path.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to look at the packs")
+                                                : pack_list_read(folder.bytes, &list, error);
+    if (code == QUIPU_OK && os_read_file(path.bytes, 4096, &note, NULL) != QUIPU_OK)
+        buffer_clear(&note);
+    for (size_t i = 0; code == QUIPU_OK && i < list.mergeable; i++) {
+        const pack_file *pack = &list.packs[i];
+        *(note.len && strcmp(note.bytes, pack->name) == 0 ? settled : fresh) += pack->pack_len;
+    }
+    pack_list_free(&list);
+    buffer_free(&folder);
+    buffer_free(&path);
+    buffer_free(&note);
+    return code;
+}

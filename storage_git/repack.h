@@ -30,6 +30,9 @@ typedef enum repack_outcome {
     REPACK_NO_ROOM,    /* not even two packs fit into the memory: likewise */
 } repack_outcome;
 
+/* Bytes of the packs that came since the last maintenance, and of the pack that it left. Errors: IO, NO_MEMORY. */
+int32_t git_repack_fresh(git_store *s, uint64_t *fresh, uint64_t *settled, quipu_error *error);
+
 /* On failure, and when it ended early, all old packs are as they were. Errors: BUSY (another maintenance is running), CORRUPT, FULL, IO,
  * NO_MEMORY, READ_ONLY, and those of the call. */
 int32_t git_repack(git_store *s, const repack_limits *limits, repack_progress_fn progress, void *context,

@@ -9,10 +9,13 @@
  *   message.c  commit messages and their trailers
  *   merge.c    another line of history, by record         inbox.c    what was pushed to inbox/NAME
  *   read.c     get, scan, search, stats                   history.c, migrate.c, verify.c, verify_records.c  the extensions
+ *   maintain.c, background.c  maintenance, asked for and by itself
  *   moved.c    the fence of a store that has moved away
  */
 #ifndef PLUGINS_GIT_BACKEND_H
 #define PLUGINS_GIT_BACKEND_H
+
+#include "background.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -56,9 +59,11 @@ struct quipu_backend {
     uint32_t flags;   /* QUIPU_OPEN_* */
     bool durable;
     bool quote_subjects;
+    bool maintains; /* the setting "maintain": by itself */
     uint64_t record_max; /* bytes */
     text_language language;
     int64_t patience_ms; /* so long may the other side of a transfer say nothing */
+    background background;
     write_queue queue;
     applied_ids applied;                    /* under the store's transaction */
     view *present;                          /* of the branch's head; NULL until it is needed */
@@ -183,6 +188,8 @@ int32_t record_of_file(const char *path, quipu_str bytes, record **out, quipu_er
 
 /* Opens it where the store may be written to (plugin.c). */
 void catalogue_open(quipu_backend *self);
+/* How many of the commits that lead to `head` (`revisions` in all) what was saved does not reflect. */
+uint64_t catalogue_behind(quipu_backend *self, const object_id *head, uint64_t revisions);
 /* True where it reflects the head. */
 bool catalogue_is_current(quipu_backend *self);
 /* Throws it away, and the present view with it: both are made anew from the tree. */
@@ -230,6 +237,11 @@ int32_t verify_records(verification *v);
 
 extern const quipu_maintain_api git_maintain;
 extern const quipu_vectors_api git_vectors;
+
+/* Notes how a repacking ended (a repack_outcome where code is QUIPU_OK), for stats. What goes wrong is nobody's loss. */
+void maintenance_note(quipu_backend *self, int32_t code, int outcome, const quipu_error *error);
+/* Appends when the last one ended, RFC 3339, and how; "never" and "" where there was none. */
+void maintenance_read(quipu_backend *self, buffer *when, buffer *result);
 
 /* ---- settings.c, context.c ---- */
 

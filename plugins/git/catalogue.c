@@ -8,6 +8,7 @@
 #include "view.h"
 
 #include <base/fail.h>
+#include <storage_git/commit_links.h>
 
 static bool position_of(const derived_snapshot *s, object_id *out)
 {
@@ -114,6 +115,21 @@ bool catalogue_is_current(quipu_backend *self)
     return self->catalogue && derived_peek(self->catalogue, position) == OBJECT_ID_HEX &&
            object_id_parse(position, &saved) && git_store_head(self->store, &head, NULL) == QUIPU_OK &&
            object_id_equal(&saved, &head);
+}
+
+uint64_t catalogue_behind(quipu_backend *self, const object_id *head, uint64_t revisions)
+{
+    char position[DERIVED_POSITION_MAX];
+    object_id saved;
+    uint64_t reflected = 0;
+    if (!self->catalogue || is_bad(self) || derived_peek(self->catalogue, position) != OBJECT_ID_HEX ||
+        !object_id_parse(position, &saved))
+        return revisions;
+    if (object_id_equal(&saved, head))
+        return 0;
+    if (commit_count(git_store_objects(self->store), &saved, &reflected, NULL) != QUIPU_OK)
+        return revisions;
+    return reflected < revisions ? revisions - reflected : 0;
 }
 
 bool catalogue_is_there(quipu_backend *self)

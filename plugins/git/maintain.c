@@ -3,10 +3,59 @@
  */
 #include "backend.h"
 
+#include <base/fail.h>
+#include <inttypes.h>
 #include <sdk/purge.h>
+#include <stdlib.h>
+#include <storage_git/os.h>
 #include <storage_git/repack.h>
 
 #define MEMORY_DEFAULT ((uint64_t)512 << 20)
+
+/* ---- what stats tells ---- */
+
+/* One line: microseconds since 1970, a blank, how it ended. */
+static bool note_path(const quipu_backend *self, buffer *out)
+{
+    buffer_printf(out, "%s/maintenance", git_store_private(self->store));
+    return !out->failed;
+}
+
+void maintenance_note(quipu_backend *self, int32_t code, int outcome, const quipu_error *error)
+{
+    static const char *const outcomes[] = { [REPACK_DONE] = "done",
+                                            [REPACK_NOT_NEEDED] = "nothing to do",
+                                            [REPACK_NO_TIME] = "given up: the time was over",
+                                            [REPACK_NO_ROOM] = "given up: the memory was too small" };
+    buffer path = { 0 }, line = { 0 };
+    buffer_printf(&line, "%" PRId64 " ", host_now(self->host));
+    if (code == QUIPU_OK)
+        buffer_append_text(&line, outcomes[outcome]);
+    else
+        buffer_printf(&line, "failed: %s", error ? error->message : error_text(code));
+    if (note_path(self, &path) && !line.failed)
+        (void)os_replace_file(path.bytes, line.bytes, line.len, false, NULL);
+    buffer_free(&path);
+    buffer_free(&line);
+}
+
+void maintenance_read(quipu_backend *self, buffer *when, buffer *result)
+{
+    buffer path = { 0 }, line = { 0 };
+    char *rest = NULL;
+    long long time = 0;
+    if (note_path(self, &path) && os_read_file(path.bytes, 4096, &line, NULL) == QUIPU_OK && line.len > 0)
+        time = strtoll(line.bytes, &rest, 10);
+    if (rest && *rest == ' ' && time > 0) {
+        time_print(time, when);
+        buffer_append_text(result, rest + 1);
+    } else {
+        buffer_append_text(when, "never");
+        buffer_append_text(result, "");
+    }
+    buffer_free(&path);
+    buffer_free(&line);
+}
 
 /* ---- repacking ---- */
 
@@ -22,6 +71,8 @@ static int32_t repack(maintenance *m)
                              .force = m->params->flags & QUIPU_MAINTAIN_FORCE };
     repack_outcome outcome = REPACK_DONE;
     int32_t code = git_repack(m->self->store, &limits, repack_progress, m, &outcome, m->call, m->error);
+    if (code != QUIPU_E_BUSY && code != QUIPU_E_CANCELLED && code != MAINTAIN_ENOUGH)
+        maintenance_note(m->self, code, outcome, m->error);
     m->report.flags |= outcome == REPACK_NOT_NEEDED ? QUIPU_MAINTAINED_UNNEEDED
                        : outcome == REPACK_NO_TIME  ? QUIPU_MAINTAINED_NO_TIME
                        : outcome == REPACK_NO_ROOM  ? QUIPU_MAINTAINED_NO_ROOM

@@ -4,10 +4,14 @@
 static int32_t git_migrate_write(quipu_backend *self, const quipu_array *sets, quipu_receipt *receipts, uint64_t *done,
                                  const quipu_call *call, quipu_error *error)
 {
-    if (done)
-        *done = 0;
+    uint64_t written = 0;
     int32_t code = check_writable(self, call, error);
-    return code == QUIPU_OK ? write_queue_bulk(&self->queue, sets, receipts, done, call, error) : code;
+    if (code == QUIPU_OK)
+        code = write_queue_bulk(&self->queue, sets, receipts, &written, call, error);
+    if (done)
+        *done = written;
+    background_note(self, written);
+    return code;
 }
 
 const quipu_migrate_api git_migrate = {

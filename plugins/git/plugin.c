@@ -29,6 +29,7 @@ static int32_t git_create(const quipu_host *host, quipu_backend **out, quipu_err
 
 static void let_go(quipu_backend *self)
 {
+    background_end(self);
     moved_release(self);
     view_give(self->present);
     self->present = NULL;
@@ -129,6 +130,7 @@ static int32_t git_open(quipu_backend *self, const quipu_open_params *params, co
         self->follows =
             self->catalogue && !(self->flags & QUIPU_OPEN_READ_ONLY) && (made || catalogue_is_current(self));
         inbox_empty(self);
+        background_begin(self);
     } else {
         let_go(self);
     }
@@ -141,6 +143,7 @@ static int32_t git_close(quipu_backend *self, const quipu_call *call, quipu_erro
     (void)call;
     if (!self->store)
         return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
+    background_end(self);
     if (!(self->flags & QUIPU_OPEN_DAMAGED))
         view_save(self);
     let_go(self);

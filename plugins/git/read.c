@@ -80,6 +80,7 @@ int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const
     pack_figures packs;
     uint64_t revisions = 0;
     char digits[OBJECT_ID_HEX + 1];
+    buffer maintained = { 0 }, result = { 0 };
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK)
         code = view_take(self, (quipu_str){ 0 }, &v, error);
@@ -91,6 +92,7 @@ int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const
         code = commit_count(git_store_objects(self->store), &head, &revisions, error);
     if (code == QUIPU_OK) {
         object_id_print(&head, digits);
+        maintenance_read(self, &maintained, &result);
         const quipu_stat figures[] = {
             number("records", (int64_t)record_index_count(view_index(v))),
             number("revisions", (int64_t)revisions),
@@ -100,12 +102,17 @@ int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const
             number("retired_packs", (int64_t)packs.retired),
             number("retired_bytes", (int64_t)packs.retired_bytes),
             number("set_aside", (int64_t)view_aside_count(v)),
+            number("index_behind", (int64_t)catalogue_behind(self, &head, revisions)),
             number("persistent", 1),
             words("durability", self->durable ? "full" : "relaxed"),
             words("head", digits),
+            words("maintained_at", maintained.bytes ? maintained.bytes : ""),
+            words("maintenance", result.bytes ? result.bytes : ""),
         };
         code = query_show_figures(figures, sizeof figures / sizeof figures[0], visit, context, error);
     }
+    buffer_free(&maintained);
+    buffer_free(&result);
     view_give(v);
     return code;
 }

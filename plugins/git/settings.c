@@ -1,5 +1,6 @@
 /* settings.c - the git backend's configuration: {"durability":"full","quote_subjects":true,"record_max":1048576,
- * "network_timeout":120,"language":"english"}. */
+ * "network_timeout":120,"language":"english",
+ * "maintain":"auto"}. */
 #include "backend.h"
 
 #include <base/fail.h>
@@ -15,6 +16,15 @@ static int32_t take_seconds(const cJSON *item, int64_t *milliseconds, quipu_erro
     return code;
 }
 
+static int32_t take_maintain(const cJSON *item, bool *maintains, quipu_error *error)
+{
+    const char *value = cJSON_IsString(item) ? item->valuestring : "";
+    *maintains = strcmp(value, "auto") == 0;
+    if (*maintains || strcmp(value, "off") == 0)
+        return QUIPU_OK;
+    return fail(error, QUIPU_E_INVALID, item->string, "maintain is \"auto\" or \"off\"");
+}
+
 static int32_t take_setting(void *context, const cJSON *item, quipu_error *error)
 {
     quipu_backend *self = context;
@@ -28,15 +38,17 @@ static int32_t take_setting(void *context, const cJSON *item, quipu_error *error
         return take_seconds(item, &self->patience_ms, error);
     if (strcmp(item->string, "language") == 0)
         return setting_language(item, &self->language, error);
+    if (strcmp(item->string, "maintain") == 0)
+        return take_maintain(item, &self->maintains, error);
     return fail(error, QUIPU_E_INVALID, item->string,
                 "the backend \"git\" has no setting \"%s\"; it has durability, quote_subjects, record_max, "
-                "network_timeout and language",
+                "network_timeout, language and maintain",
                 item->string);
 }
 
 int32_t read_settings(quipu_backend *self, quipu_str config, quipu_error *error)
 {
-    self->durable = self->quote_subjects = true;
+    self->durable = self->quote_subjects = self->maintains = true;
     self->record_max = QUIPU_RECORD_MAX;
     self->patience_ms = NETWORK_PATIENCE_MS;
     self->language = TEXT_ENGLISH;

@@ -286,7 +286,9 @@ int32_t git_apply(quipu_backend *self, const quipu_change_set *set, quipu_receip
     if (code != QUIPU_OK)
         return code;
     write_queue_run(&self->queue, &r);
-    if (r.code == QUIPU_OK && r.revision[0])
+    if (r.code == QUIPU_OK && r.revision[0]) {
         view_follow_writer(self);
+        background_note(self, 1);
+    }
     return write_request_answer(&r, receipt, error);
 }

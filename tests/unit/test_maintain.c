@@ -79,6 +79,82 @@ static void assert_git_says(const char *arguments, const char *expected)
     assert_string_equal(output, expected);
 }
 
+typedef struct wanted {
+    const char *name;
+    char text[300];
+} wanted;
+
+static int32_t see_figure(void *context, const quipu_stat *stat)
+{
+    wanted *w = context;
+    if (quipu_str_equal(&stat->name, w->name, strlen(w->name)))
+        snprintf(w->text, sizeof w->text, "%.*s", (int)stat->text.len, stat->text.ptr ? stat->text.ptr : "");
+    return 0;
+}
+
+/* What stats says, until the next call. */
+static const char *words_of(quipu *q, const char *name)
+{
+    static wanted w;
+    w = (wanted){ .name = name };
+    assert_int_equal(quipu_read_stats(q, see_figure, &w, NULL, &error), QUIPU_OK);
+    return w.text;
+}
+
+/* Now and then. */
+static const char *words_of_every(quipu *q, int i)
+{
+    return i % 512 == 511 ? words_of(q, "maintenance") : "";
+}
+
+/* A store that is written a lot packs itself, while it is written; what it did is told. */
+static void a_busy_store_maintains_itself(void **state)
+{
+    char text[1800];
+    quipu *q;
+    (void)state;
+    assert_int_equal(memories_try_open(store, "{\"durability\":\"relaxed\"}", 0, &q), QUIPU_OK);
+    assert_string_equal(words_of(q, "maintained_at"), "never");
+    unsigned chance = 1;
+    for (int i = 0; i < 40000 && strcmp(words_of_every(q, i), "done") != 0; i++) {
+        size_t len = 0;
+        for (int j = 0; j < 180; j++) {
+            chance = chance * 1103515245u + 12345u;
+            len += (size_t)snprintf(text + len, sizeof text - len, "%x ", chance);
+        }
+        char id[40];
+        snprintf(id, sizeof id, "r%d", i % 200);
+        memories_put(q, id, text);
+    }
+    assert_string_equal(words_of(q, "maintenance"), "done");
+    assert_string_equal(words_of(q, "maintained_at"), "2025-06-15T15:06:40Z");
+    assert_string_equal(memories_faults(q), "");
+    memories_close(q);
+    assert_int_equal(scratch_fsck(store), 0);
+}
+
+static void off_is_off(void **state)
+{
+    quipu *q;
+    char text[200];
+    (void)state;
+    assert_int_equal(memories_try_open(store, "{\"maintain\":\"never\"}", 0, &q), QUIPU_E_INVALID);
+    assert_string_equal(memories_error.field, "maintain");
+    assert_int_equal(memories_try_open(store, "{\"durability\":\"relaxed\",\"maintain\":\"off\"}", 0, &q), QUIPU_OK);
+    for (int i = 0; i < 600; i++) {
+        snprintf(text, sizeof text, "text %d", i);
+        memories_put(q, "a", text);
+    }
+    assert_string_equal(words_of(q, "maintained_at"), "never");
+    maintain(q, QUIPU_MAINTAIN_REPACK);
+    assert_string_equal(words_of(q, "maintenance"), "done");
+    assert_int_equal(memories_figure(q, "index_behind") >= 0, 1);
+    memories_close(q);
+    q = memories_open(store);
+    assert_int_equal(memories_figure(q, "index_behind"), 0);
+    memories_close(q);
+}
+
 static void expired_records_go_as_a_commit_of_their_own(void **state)
 {
     char before[64];
@@ -223,6 +299,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(expired_records_go_as_a_commit_of_their_own),
+        TEST(a_busy_store_maintains_itself),
+        TEST(off_is_off),
         TEST(a_commit_purges_no_more_than_a_thousand),
         TEST(what_is_stored_is_the_same_and_smaller_afterwards),
         TEST(a_visitor_or_a_limit_ends_it_and_nothing_is_changed),
