@@ -50,7 +50,7 @@ static const char words_drop[] = "DROP TABLE IF EXISTS memory_words";
 /* True for a folder that holds nothing but what Quipu itself puts there; another process may be making the store just now. */
 static bool is_free(const char *folder)
 {
-    static const char *const ours[] = { ".", "..", "quipu-store.json", "catalogue", DATABASE_NAME };
+    static const char *const ours[] = { ".", "..", "catalogue", DATABASE_NAME };
     DIR *dir = opendir(folder);
     bool free_ = true;
     if (!dir)
@@ -59,6 +59,7 @@ static bool is_free(const char *folder)
         free_ = false;
         for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
             free_ = free_ || strcmp(entry->d_name, ours[i]) == 0;
+        free_ = free_ || strncmp(entry->d_name, "quipu-store.json", 16) == 0;                  /* or on its way there */
         free_ = free_ || strncmp(entry->d_name, DATABASE_NAME "-", sizeof DATABASE_NAME) == 0; /* SQLite's beside it */
     }
     closedir(dir);
