@@ -59,7 +59,7 @@ struct quipu_backend {
     uint32_t flags;   /* QUIPU_OPEN_* */
     bool durable;
     bool quote_subjects;
-    bool maintains; /* the setting "maintain": by itself */
+    bool maintains;      /* the setting "maintain": by itself */
     uint64_t record_max; /* bytes */
     text_language language;
     int64_t patience_ms; /* so long may the other side of a transfer say nothing */
