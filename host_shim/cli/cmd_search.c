@@ -102,6 +102,7 @@ static int add_options(cli *c, cJSON *request)
     if ((option_given(c, "k") && !object_set(request, "k", json_number_int((int64_t)k))) ||
         (mode && strcmp(mode, "auto") != 0 && !object_set(request, "mode", json_string(str_of(mode)))) ||
         (option_given(c, "explain") && !object_set(request, "explain", cJSON_CreateTrue())) ||
+        (option_given(c, "wait") && !object_set(request, "wait", cJSON_CreateTrue())) ||
         (option_given(c, "receipt") && !object_set(request, "receipt", cJSON_CreateTrue())))
         return out_of_memory(c);
     int status = add_weights(c, request);

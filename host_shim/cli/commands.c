@@ -93,6 +93,7 @@ static const option_spec search_options[] = {
     FILTER_OPTION,
     AS_OF_OPTION,
     { "explain", 0, NULL, "show what each score is made of", NULL },
+    { "wait", 0, NULL, "make all vectors that are pending first", NULL },
     { "recency", 0, "W",
       "weight of how new a record is, 0 to 100 (0): its score grows by W parts, by W/2 after a half-life", NULL },
     { "half-life", 0, "DAYS", "of --recency (30)", NULL },
@@ -216,7 +217,8 @@ const command cli_commands[] = {
       "Shows the records that answer the question best, best first. --user and the like, and --filter, narrow what is "
       "searched.\n\n"
       "With --stdin every line of standard input is a JSON object with the members query, scope, filter, k, mode, "
-      "as_of, explain, receipt, recency, importance, half_life_days, now and include_expired, and for each line one "
+      "as_of, explain, wait, receipt, recency, importance, half_life_days, now and include_expired, and for each line "
+      "one "
       "line of JSON comes out at once, in the "
       "same order: "
       "{\"results\":[...]}, or {\"error\":{...}} for a line that could not be answered. The options hold for every "

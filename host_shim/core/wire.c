@@ -24,7 +24,7 @@ typedef struct request {
     uint64_t number; /* k or limit */
     uint32_t choice; /* mode or order */
     int64_t now;     /* by which expiry is judged; QUIPU_TIME_NONE: that of the call */
-    bool explain, receipt;
+    bool explain, receipt, wait;
     double recency, importance;
     int64_t half_life; /* microseconds */
 } request;
@@ -68,6 +68,7 @@ static const member_row search_rows[] = { SHARED_ROWS,
                                           { "k", WHOLE, offsetof(request, number), NULL, QUIPU_SEARCH_K_MAX },
                                           { "mode", CHOICE, offsetof(request, choice), modes, 0 },
                                           { "explain", FLAG, offsetof(request, explain), NULL, 0 },
+                                          { "wait", FLAG, offsetof(request, wait), NULL, 0 },
                                           { "receipt", FLAG, offsetof(request, receipt), NULL, 0 },
                                           { "now", MOMENT, offsetof(request, now), NULL, 0 },
                                           { "recency", WEIGHT, offsetof(request, recency), NULL, 0 },
@@ -314,6 +315,15 @@ static int32_t check_sink(quipu_sink_fn sink, quipu_error *error)
     return sink ? QUIPU_OK : fail(error, QUIPU_E_INVALID, "sink", "sink is NULL");
 }
 
+/* How many vectors the answer was without, where it was without any. */
+static void append_pending(quipu *q, buffer *out, const quipu_call *call)
+{
+    quipu_vectors_state now = { .struct_size = sizeof now };
+    quipu_error ignored = { .struct_size = sizeof ignored };
+    if (q->host.embedder_api && quipu_read_vectors(q, &now, call, &ignored) == QUIPU_OK && now.pending > 0)
+        buffer_printf(out, ",\"vectors_pending\":%llu", (unsigned long long)now.pending);
+}
+
 /* Searches as the request says; the results and, where it was asked for, the receipt go to `a`. */
 static int32_t run_search(quipu *q, request *r, answer *a, const quipu_call *call, quipu_error *error)
 {
@@ -327,7 +337,7 @@ static int32_t run_search(quipu *q, request *r, answer *a, const quipu_call *cal
     }
     filter_view(r->filter)->now = r->now;
     quipu_search query = { .struct_size = sizeof query,
-                           .flags = r->explain ? QUIPU_SEARCH_EXPLAIN : 0,
+                           .flags = (r->explain ? QUIPU_SEARCH_EXPLAIN : 0) | (r->wait ? QUIPU_SEARCH_WAIT : 0),
                            .filter = filter_view(r->filter),
                            .as_of = r->as_of,
                            .text = r->text,
@@ -340,6 +350,8 @@ static int32_t run_search(quipu *q, request *r, answer *a, const quipu_call *cal
     if (code == QUIPU_OK)
         code = quipu_search_records(q, &query, take_hit, a, call, error);
     buffer_append_text(&a->text, "]");
+    if (code == QUIPU_OK && r->choice != QUIPU_SEARCH_LEXICAL && !str_present(r->as_of))
+        append_pending(q, &a->text, call);
     if (code == QUIPU_OK && r->receipt) {
         buffer_append_text(&a->text, ",\"receipt\":");
         code = receipt_print(&a->receipt, q, r->tree, &a->text, error);

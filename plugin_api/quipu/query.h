@@ -43,13 +43,16 @@ typedef struct quipu_scan {
 #define QUIPU_SEARCH_VECTOR 3u  /* vectors only; without an embedder or a vector given QUIPU_E_UNSUPPORTED */
 
 #define QUIPU_SEARCH_EXPLAIN 1u /* fill quipu_hit.components */
+#define QUIPU_SEARCH_WAIT                                                                                              \
+    2u /* make every vector that is pending first, and fail where that fails; else a search makes what it can within about
+        * five seconds, and answers by those that are there */
 
 #define QUIPU_SEARCH_K_MAX 10000u /* results at the most; a larger k is refused */
 
 /* The filter narrows first: k results come back whenever k match. Results come best first, equal scores by id. */
 typedef struct quipu_search {
     uint32_t struct_size;
-    uint32_t flags;             /* QUIPU_SEARCH_EXPLAIN */
+    uint32_t flags;             /* QUIPU_SEARCH_* flags: EXPLAIN, WAIT */
     const quipu_filter *filter; /* as in quipu_scan */
     quipu_str as_of;            /* as in quipu_get */
     quipu_str text;             /* the question; absent only where a vector is given */

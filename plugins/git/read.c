@@ -116,3 +116,21 @@ int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const
     view_give(v);
     return code;
 }
+
+static int32_t git_vectors_state(quipu_backend *self, quipu_vectors_state *out, const quipu_call *call,
+                                 quipu_error *error)
+{
+    int32_t code = check_entry(self, call, error);
+    return code == QUIPU_OK ? index_owner_vectors(&views, self, out, call, error) : code;
+}
+
+static int32_t git_vectors_embed(quipu_backend *self, quipu_vectors_fn visit, void *context, const quipu_call *call,
+                                 quipu_error *error)
+{
+    int32_t code = check_entry(self, call, error);
+    return code == QUIPU_OK ? index_owner_embed(&views, self, visit, context, call, error) : code;
+}
+
+const quipu_vectors_api git_vectors = { .struct_size = sizeof(quipu_vectors_api),
+                                        .state = git_vectors_state,
+                                        .embed = git_vectors_embed };

@@ -23,5 +23,10 @@ int32_t index_owner_scan(const index_owner *owner, quipu_backend *self, const qu
                          void *context, const quipu_call *call, quipu_error *error);
 int32_t index_owner_search(const index_owner *owner, quipu_backend *self, const quipu_search *query, quipu_hit_fn visit,
                            void *context, const quipu_call *call, quipu_error *error);
+/* As the functions of ext/vectors.h, of the present. */
+int32_t index_owner_vectors(const index_owner *owner, quipu_backend *self, quipu_vectors_state *out,
+                            const quipu_call *call, quipu_error *error);
+int32_t index_owner_embed(const index_owner *owner, quipu_backend *self, quipu_vectors_fn visit, void *context,
+                          const quipu_call *call, quipu_error *error);
 
 #endif

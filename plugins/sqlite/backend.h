@@ -16,6 +16,7 @@
 #include <quipu/ext/history.h>
 #include <quipu/ext/maintain.h>
 #include <quipu/ext/migrate.h>
+#include <quipu/ext/vectors.h>
 #include <quipu/ext/verify.h>
 #include <sdk/recent_ids.h>
 #include <sdk/record.h>
@@ -179,6 +180,7 @@ int32_t sqlite_stats(quipu_backend *self, quipu_stat_fn visit, void *context, co
 extern const quipu_history_api sqlite_history;
 extern const quipu_maintain_api sqlite_maintain;
 extern const quipu_migrate_api sqlite_migrate;
+extern const quipu_vectors_api sqlite_vectors;
 extern const quipu_verify_api sqlite_verify;
 
 /* ---- index.c: what sdk/views.h asks of the history ---- */

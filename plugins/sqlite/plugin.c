@@ -183,6 +183,8 @@ static const void *sqlite_get_extension(quipu_backend *self, const quipu_str *id
         return &sqlite_history;
     if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_MIGRATE))
         return &sqlite_migrate;
+    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_VECTORS))
+        return &sqlite_vectors;
     if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_VERIFY))
         return &sqlite_verify;
     if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_MAINTAIN))

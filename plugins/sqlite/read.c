@@ -120,3 +120,21 @@ int32_t sqlite_stats(quipu_backend *self, quipu_stat_fn visit, void *context, co
     };
     return query_show_figures(figures, sizeof figures / sizeof figures[0], visit, context, error);
 }
+
+static int32_t sqlite_vectors_state(quipu_backend *self, quipu_vectors_state *out, const quipu_call *call,
+                                    quipu_error *error)
+{
+    int32_t code = check_entry(self, call, error);
+    return code == QUIPU_OK ? index_owner_vectors(&indexes, self, out, call, error) : code;
+}
+
+static int32_t sqlite_vectors_embed(quipu_backend *self, quipu_vectors_fn visit, void *context, const quipu_call *call,
+                                    quipu_error *error)
+{
+    int32_t code = check_entry(self, call, error);
+    return code == QUIPU_OK ? index_owner_embed(&indexes, self, visit, context, call, error) : code;
+}
+
+const quipu_vectors_api sqlite_vectors = { .struct_size = sizeof(quipu_vectors_api),
+                                           .state = sqlite_vectors_state,
+                                           .embed = sqlite_vectors_embed };

@@ -34,4 +34,43 @@ away() {
 }
 check a_write_is_kept_and_found_while_the_endpoint_is_away away
 
+every_backend() {
+    for backend in git sqlite; do
+        QUIPU_STORE=$PWD/$backend
+        "$QUIPU" --backend $backend --embedder hash add "a blue bicycle" >/dev/null && ok stats && prints 'hash-v1:1024' '^vectors_pending +1' &&
+            ok reembed && ok stats && prints '^vectors_pending +0' || return 1
+    done
+}
+check backends_that_last_tell_what_is_pending every_backend
+
+slow_endpoint() { # answers once that it is busy, later well; and a search of words goes on all the while
+    cat >server.py <<'END'
+import http.server, json, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        texts = asked["input"]
+        bad = os.path.exists("bad") and texts != ["bicycle"]
+        body = b"{}" if bad else json.dumps({"data": [{"index": i, "embedding": [1.0, float(len(t))]} for i, t in enumerate(texts)]}).encode()
+        self.send_response(500 if bad else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *arguments):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+open("port.new", "w").write(str(server.server_port))
+os.rename("port.new", "port")
+server.serve_forever()
+END
+    python3 server.py & server=$!
+    trap 'kill $server' EXIT
+    for i in 1 2 3 4 5 6 7 8 9 10; do [ -f port ] && break; sleep 0.3; done
+    echo "{\"embedder\":\"openai\",\"embedder_config\":{\"base_url\":\"http://127.0.0.1:$(cat port)/v1\",\"model\":\"m\",\"dimension\":2,\"attempts\":1}}" >config.json
+    touch bad && ok --config config.json add "a blue bicycle" --id bike && ok --config config.json search bicycle --json && prints '"bike"' '"vectors_pending":1' &&
+        grep -q 'HTTP 500' err && run --config config.json search bicycle --wait && complains 3 'HTTP 500' && rm bad &&
+        ok --config config.json search bicycle --wait --explain --json && prints '"cosine"' && prints_not vectors_pending && ok --config config.json stats && prints '^vectors_pending +0'
+}
+check what_an_embedder_fails_at_is_pending_and_made_later slow_endpoint
+
 finish

@@ -67,7 +67,8 @@ int32_t query_check_search(const quipu_search *q, quipu_error *error)
 {
     int32_t code;
     if ((code = abi_check_struct(q, sizeof *q, "quipu_search", error)) != QUIPU_OK ||
-        (code = abi_check_flags(q->flags, QUIPU_SEARCH_EXPLAIN, "quipu_search.flags", error)) != QUIPU_OK ||
+        (code = abi_check_flags(q->flags, QUIPU_SEARCH_EXPLAIN | QUIPU_SEARCH_WAIT, "quipu_search.flags", error)) !=
+            QUIPU_OK ||
         (code = abi_check_text(q->as_of, true, "as_of", error)) != QUIPU_OK ||
         (code = abi_check_text(q->text, false, "text", error)) != QUIPU_OK ||
         (code = check_vector(q, error)) != QUIPU_OK || (code = check_weights(q, error)) != QUIPU_OK)

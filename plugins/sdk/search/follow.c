@@ -86,3 +86,29 @@ int32_t index_owner_search(const index_owner *owner, quipu_backend *self, const 
     } while (again);
     return code;
 }
+
+int32_t index_owner_vectors(const index_owner *owner, quipu_backend *self, quipu_vectors_state *out,
+                            const quipu_call *call, quipu_error *error)
+{
+    record_index *ix;
+    void *held;
+    int32_t code = owner->take(self, (quipu_str){ 0 }, &ix, &held, error);
+    if (code != QUIPU_OK)
+        return code;
+    code = record_index_show_vectors(ix, out, call, error);
+    owner->give(held);
+    return code;
+}
+
+int32_t index_owner_embed(const index_owner *owner, quipu_backend *self, quipu_vectors_fn visit, void *context,
+                          const quipu_call *call, quipu_error *error)
+{
+    record_index *ix;
+    void *held;
+    int32_t code = owner->take(self, (quipu_str){ 0 }, &ix, &held, error);
+    if (code != QUIPU_OK)
+        return code;
+    code = record_index_embed(ix, visit, context, call, error);
+    owner->give(held);
+    return code;
+}

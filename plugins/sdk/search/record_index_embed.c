@@ -2,13 +2,15 @@
 #include "record_index_vectors.h"
 
 #include <sdk/abi_check.h>
+#include <sdk/services.h>
 #include <stdlib.h>
 
 #define BATCH_DEFAULT 64u
 #define BATCH_MAX 512u
-#define BATCH_BYTES ((uint64_t)1 << 20) /* of text in one batch, unless a single text is longer */
-#define SETTLE_EVERY 4096u              /* vectors that a crash may cost in the middle of a bulk */
-#define UNUSED_KEPT 4096u               /* vectors of texts that no record has, where no earlier version is asked for */
+#define BATCH_BYTES ((uint64_t)1 << 20)       /* of text in one batch, unless a single text is longer */
+#define PATIENCE_NS ((int64_t)5 * 1000000000) /* that a question waits for the vectors of passages */
+#define SETTLE_EVERY 4096u                    /* vectors that a crash may cost in the middle of a bulk */
+#define UNUSED_KEPT 4096u /* vectors of texts that no record has, where no earlier version is asked for */
 
 /* What is embedded, and for whom. */
 typedef struct embedding {
@@ -311,6 +313,43 @@ static int32_t embed_missing(embedding *e)
     return rc;
 }
 
+/* Failures of the embedder, or of waiting for it: what is there is searched all the same. */
+static bool is_embedders(int32_t code)
+{
+    static const int32_t codes[] = { QUIPU_E_NETWORK, QUIPU_E_TIMEOUT,   QUIPU_E_DENIED,   QUIPU_E_PLUGIN,
+                                     QUIPU_E_INVALID, QUIPU_E_NOT_FOUND, QUIPU_E_TOO_LARGE };
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (code == codes[i])
+            return true;
+    return false;
+}
+
+/* As much of it as somebody who asks a question waits for. */
+static int32_t embed_while_asked(embedding *e)
+{
+    const quipu_call *whole = e->call;
+    quipu_error *error = e->error, why = { .struct_size = sizeof why };
+    quipu_call soon = { .struct_size = sizeof soon };
+    int64_t until = monotonic_now() + PATIENCE_NS;
+    if (whole)
+        soon = *whole;
+    if (soon.deadline_ns == 0 || soon.deadline_ns > until)
+        soon.deadline_ns = until;
+    e->call = &soon;
+    e->error = &why;
+    int32_t rc = embed_missing(e);
+    e->call = whole;
+    e->error = error;
+    if (is_embedders(rc) && (rc = call_check(whole, error)) == QUIPU_OK) {
+        index_log(e->ix, QUIPU_LOG_WARNING, "searching without the vectors that are still to be made");
+        index_log(e->ix, QUIPU_LOG_WARNING, why.message);
+        return QUIPU_OK;
+    }
+    return rc == QUIPU_OK || rc == QUIPU_E_TIMEOUT
+               ? rc
+               : fail(error, rc, why.field[0] ? why.field : NULL, "%s", why.message);
+}
+
 /* ---- who embeds ---- */
 
 const quipu_embed_service *index_embedder(const record_index *ix)
@@ -391,7 +430,7 @@ void vector_question_free(vector_question *q)
 }
 
 int32_t index_embed(record_index *ix, const index_snapshot *s, quipu_str question, const float *given,
-                    uint64_t dimension, vector_question *out, const quipu_call *call, quipu_error *error)
+                    uint64_t dimension, bool wait, vector_question *out, const quipu_call *call, quipu_error *error)
 {
     embedding e = { .ix = ix, .s = s, .call = call, .error = error };
     int32_t rc = learn_model(&e);
@@ -404,7 +443,7 @@ int32_t index_embed(record_index *ix, const index_snapshot *s, quipu_str questio
         return no_memory(error);
     rc = question_vector(&e, question, given, dimension, out->vector);
     if (rc == QUIPU_OK)
-        rc = embed_missing(&e);
+        rc = wait ? embed_missing(&e) : embed_while_asked(&e);
     return rc == QUIPU_OK ? vector_index_view(e.vectors->index, &out->view, error) : rc;
 }
 
@@ -412,6 +451,7 @@ int32_t index_embed(record_index *ix, const index_snapshot *s, quipu_str questio
 
 static int32_t count_missing(const embedding *e, const vector_view *v, record_index_vectors *out)
 {
+    bool all = nothing_missing(e);
     for (size_t i = 0; i < e->s->count; i++) {
         const index_part *part = &e->s->parts[i];
         known_vectors *k = known_of(part->segment);
@@ -421,7 +461,7 @@ static int32_t count_missing(const embedding *e, const vector_view *v, record_in
         for (uint32_t d = bits_next(part->alive, 0); d != BITS_NONE; d = bits_next(part->alive, d + 1)) {
             out->passages += segment_has_passage(part->segment, d);
             out->missing +=
-                segment_has_passage(part->segment, d) && embeddings_row(v, part->segment, k, d) == VECTORS_NONE;
+                !all && segment_has_passage(part->segment, d) && embeddings_row(v, part->segment, k, d) == VECTORS_NONE;
         }
     }
     return QUIPU_OK;

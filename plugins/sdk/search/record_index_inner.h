@@ -111,9 +111,10 @@ typedef struct vector_question {
 } vector_question;
 
 void vector_question_free(vector_question *q);
-/* The question's vector; `given`: as a vector already, or NULL. Embeds what of the snapshot has no vector yet. No lock is held. */
+/* The question's vector; `given`: as a vector already, or NULL. Embeds what of the snapshot has no vector yet: with `wait` all of it,
+ * else what a few seconds and the embedder allow. No lock is held. */
 int32_t index_embed(record_index *ix, const index_snapshot *s, quipu_str question, const float *given,
-                    uint64_t dimension, vector_question *out, const quipu_call *call, quipu_error *error);
+                    uint64_t dimension, bool wait, vector_question *out, const quipu_call *call, quipu_error *error);
 
 typedef struct vector_match {
     double cosine;

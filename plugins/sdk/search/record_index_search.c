@@ -65,12 +65,13 @@ static int32_t choose(search *s)
         s->by_vector = false;
     if (!s->by_vector)
         return QUIPU_OK;
-    int32_t rc = index_embed(s->ix, s->snapshot, q->text, q->vector, q->dimension, &s->question, s->call, &why);
+    int32_t rc = index_embed(s->ix, s->snapshot, q->text, q->vector, q->dimension, q->flags & QUIPU_SEARCH_WAIT,
+                             &s->question, s->call, &why);
     if (rc == QUIPU_OK)
         return QUIPU_OK;
     /* AUTO promises words at the least: an embedder that cannot be reached does not end the search. */
-    if (q->mode == QUIPU_SEARCH_AUTO && !q->vector && rc != QUIPU_E_TIMEOUT && rc != QUIPU_E_CANCELLED &&
-        rc != QUIPU_E_CORRUPT) {
+    if (q->mode == QUIPU_SEARCH_AUTO && !q->vector && !(q->flags & QUIPU_SEARCH_WAIT) && rc != QUIPU_E_TIMEOUT &&
+        rc != QUIPU_E_CANCELLED && rc != QUIPU_E_CORRUPT) {
         index_log(s->ix, QUIPU_LOG_WARNING, "searching by words only, because the embedder failed");
         index_log(s->ix, QUIPU_LOG_WARNING, why.message);
         s->by_vector = false;
