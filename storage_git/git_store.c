@@ -556,9 +556,13 @@ int32_t git_publish(git_transaction *t, bool *lost, quipu_error *error)
     }
     s->tree_of = t->head;
     s->tree_time = t->head_time;
+    if (any)
+        objects_add_pack(s->objects, name);
     /* Merging is housekeeping: where it fails the packs are as they were, and the change stands. */
-    if (pack_merge(s->pack_folder, PACKS_MOST, true, &merged, NULL) == QUIPU_OK && merged)
+    if (objects_are_due(s->objects, PACKS_MOST)) {
+        pack_merge(s->pack_folder, PACKS_MOST, true, &merged, NULL);
         objects_forget(s->objects);
+    }
     end(t);
     return code;
 }

@@ -1,6 +1,6 @@
 /*
- * object_reader.h - reading very many objects: from packs that are mapped once, in the order in which they lie there where that is wanted,
- * and by several threads. What is not to be had so (it is loose, or came later, or its pack is damaged) is read as all else: objects.h.
+ * object_reader.h - reading very many objects: from the packs of one look (pack_table.h), in the order in which they lie there where that is
+ * wanted, and by several threads. What is not to be had so (it is loose, or came later, or its pack is damaged) is read as all else: objects.h.
  */
 #ifndef STORAGE_GIT_OBJECT_READER_H
 #define STORAGE_GIT_OBJECT_READER_H
@@ -9,8 +9,7 @@
 
 typedef struct object_reader object_reader; /* for one thread at a time */
 
-/* at_once: packs are mapped now; else only when so much was read that it pays. */
-int32_t object_reader_create(objects *o, bool at_once, object_reader **out, quipu_error *error);
+int32_t object_reader_create(objects *o, object_reader **out, quipu_error *error);
 /* Another one on the same packs, for another thread; to be freed first. NULL without memory. */
 object_reader *object_reader_beside(const object_reader *first);
 void object_reader_free(object_reader *r); /* NULL is nothing to do */

@@ -1,8 +1,8 @@
 /*
- * objects.h - reading git objects, through libgit2's object database.
+ * objects.h - reading git objects: from the packs that we have open (pack_table.h), and what lies elsewhere through libgit2 (object_database.h).
  *
  * Packs come and go while we read: we merge them, other processes merge them, `git gc` replaces them. An object that is
- * not found is therefore looked for again in a freshly opened database before anybody believes that it is missing, and
+ * not found is therefore looked for again in what lies on the disk by then before anybody believes that it is missing, and
  * never believed to be missing while no descriptor can be had.
  */
 #ifndef STORAGE_GIT_OBJECTS_H
@@ -20,7 +20,8 @@ int32_t objects_open(const char *folder, objects **out, quipu_error *error);
 /* The same where packs may be damaged: one whose index is not sound is left out, for it could end the process. */
 int32_t objects_open_careful(const char *folder, objects **out, quipu_error *error);
 void objects_close(objects *o);
-const char *objects_folder(const objects *o);
+/* The packs that are open (pack_table.h), the objects' until close. */
+struct pack_table *objects_packs(const objects *o);
 
 /* Appends the object's bytes to `out`. Errors: CORRUPT (missing, damaged, or of another type), IO, NO_MEMORY. */
 int32_t objects_read(objects *o, const object_id *id, object_type type, buffer *out, quipu_error *error);
@@ -28,8 +29,12 @@ int32_t objects_read(objects *o, const object_id *id, object_type type, buffer *
 int32_t objects_read_any(objects *o, const object_id *id, object_type *type, buffer *out, quipu_error *error);
 /* The commit whose name begins with these digits (4..40). Errors: NOT_FOUND, INVALID (several, or not a commit). */
 int32_t objects_find_commit(objects *o, const char *digits, size_t len, object_id *out, quipu_error *error);
-/* Forgets the packs that are open, so that files that were unlinked are let go. */
+/* Looks at the packs that lie there now, so that files that were unlinked are let go. */
 void objects_forget(objects *o);
+/* Takes in a pack that was just written, so that nobody has to look for it. */
+void objects_add_pack(objects *o, const char *name);
+/* Whether, so far as is known, more than `most` packs lie there, or retired ones (pack_retired.h) have had their time. */
+bool objects_are_due(objects *o, size_t most);
 
 /* Told about every object of the database. */
 typedef int32_t (*objects_each_fn)(void *context, const object_id *id);

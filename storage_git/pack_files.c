@@ -72,16 +72,30 @@ static bool is_index(const char *file)
     return strlen(file) == NAME_LEN + 4 && strncmp(file, "pack-", 5) == 0 && strcmp(file + NAME_LEN, ".idx") == 0;
 }
 
-bool pack_more_than(const char *folder, unsigned most)
+int32_t pack_each_name(const char *folder, pack_name_fn visit, void *context)
 {
     DIR *dir = opendir(folder);
     const struct dirent *entry;
-    unsigned count = 0;
-    while (dir && count <= most && (entry = readdir(dir)) != NULL)
-        count += is_index(entry->d_name);
-    if (dir)
-        closedir(dir);
-    return count > most;
+    int32_t code = QUIPU_OK;
+    if (!dir)
+        return errno == ENOENT ? QUIPU_OK : QUIPU_E_IO;
+    while (code == QUIPU_OK && (entry = readdir(dir)) != NULL)
+        if (is_index(entry->d_name)) {
+            char name[PACK_NAME_SIZE] = "";
+            memcpy(name, entry->d_name, NAME_LEN);
+            code = visit(context, name);
+        }
+    closedir(dir);
+    return code;
+}
+
+bool pack_files_run_out(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == EMFILE || errno == ENFILE;
+    close(fd);
+    return false;
 }
 
 int32_t pack_list_read(const char *folder, pack_list *out, quipu_error *error)
@@ -130,7 +144,7 @@ static const uint8_t *map_file(const char *folder, const char *name, const char 
     void *bytes = MAP_FAILED;
     path_of(folder, name, suffix, &path);
     int fd = path.failed ? -1 : os->open(path.bytes, O_RDONLY, 0);
-    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0) {
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
         *len = (uint64_t)st.st_size;
         bytes = mmap(NULL, (size_t)*len, PROT_READ, MAP_SHARED, fd, 0);
     }

@@ -28,8 +28,12 @@ typedef struct pack_list {
     size_t retired;
 } pack_list;
 
-/* Whether more than `most` packs have an index: one look at the folder, none at the files. */
-bool pack_more_than(const char *folder, unsigned most);
+/* Tells the name of each pack that has an index: one look at the folder, none at the files. Ends with the first answer that is not QUIPU_OK.
+ * Errors: IO, and what `visit` answers. A folder that is not there has no packs. */
+typedef int32_t (*pack_name_fn)(void *context, const char *name);
+int32_t pack_each_name(const char *folder, pack_name_fn visit, void *context);
+/* Whether no file can be opened, because there are too many: then "not found" means little. */
+bool pack_files_run_out(const char *folder);
 /* Packs that have both files. */
 int32_t pack_list_read(const char *folder, pack_list *out, quipu_error *error);
 void pack_list_free(pack_list *list);

@@ -297,8 +297,6 @@ int32_t pack_merge(const char *folder, unsigned most, bool durable, bool *merged
 {
     pack_list list = { 0 };
     *merged = false;
-    if (!pack_more_than(folder, most))
-        return QUIPU_OK;
     int32_t code = pack_list_read(folder, &list, error);
     if (code == QUIPU_OK && list.count - list.retired > most) {
         size_t together = choose(list.packs, list.mergeable);

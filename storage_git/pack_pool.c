@@ -6,14 +6,15 @@
 #include <base/fail.h>
 #include <base/hash.h>
 
+#include <libdeflate.h>
 #include <stdlib.h>
 
 enum {
-    CACHE_SLOTS = 4096,
+    POOL_CACHE_SLOTS = 4096,
     OBJECT_COST = 128, /* bytes of RAM that an object takes until the new pack is written, its index included */
 };
 
-#define BASE_COST (CACHE_SLOTS * (uint64_t)PACK_READER_SLOT + (UINT64_C(16) << 20))
+#define BASE_COST (POOL_CACHE_SLOTS * (uint64_t)PACK_CACHE_OBJECT + (UINT64_C(16) << 20))
 
 struct pack_pool {
     pack_list list;
@@ -21,7 +22,7 @@ struct pack_pool {
     pooled *objects;
     uint32_t count;
     uint32_t fanout[257]; /* objects whose name begins with a byte below this one */
-    pack_reader *reader;
+    pack_reader reader;
 };
 
 static int32_t damaged(const pack_pool *p, uint32_t pack, quipu_error *error)
@@ -33,6 +34,8 @@ static int32_t no_memory(quipu_error *error)
 {
     return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read packs");
 }
+
+static bool find_base(void *context, const pack_place *from, const object_id *id, pack_place *out);
 
 /* ---- opening ---- */
 
@@ -80,7 +83,10 @@ int32_t pack_pool_open(const char *folder, uint64_t memory, pack_pool **out, qui
     pack_pool *p = calloc(1, sizeof *p);
     uint64_t total = 0;
     *out = NULL;
-    int32_t code = p ? pack_list_read(folder, &p->list, error) : no_memory(error);
+    if (p)
+        p->reader = (pack_reader){ pack_cache_create(POOL_CACHE_SLOTS), libdeflate_alloc_decompressor(), find_base, p };
+    int32_t code =
+        p && p->reader.cache && p->reader.inflater ? pack_list_read(folder, &p->list, error) : no_memory(error);
     for (size_t i = 0; code == QUIPU_OK && i < p->list.mergeable; i++) {
         code = pack_file_map(folder, &p->list.packs[i], error);
         if (code != QUIPU_OK || BASE_COST + (total + p->list.packs[i].index.count) * OBJECT_COST > memory)
@@ -90,8 +96,6 @@ int32_t pack_pool_open(const char *folder, uint64_t memory, pack_pool **out, qui
     }
     if (code == QUIPU_OK)
         code = gather(p, total, error);
-    if (code == QUIPU_OK)
-        code = pack_reader_create(p->list.packs, p->taken, CACHE_SLOTS, &p->reader, error);
     if (code == QUIPU_OK)
         *out = p;
     else
@@ -103,7 +107,9 @@ void pack_pool_free(pack_pool *p)
 {
     if (!p)
         return;
-    pack_reader_free(p->reader);
+    pack_cache_free(p->reader.cache);
+    if (p->reader.inflater)
+        libdeflate_free_decompressor(p->reader.inflater);
     pack_list_free(&p->list);
     free(p->objects);
     free(p);
@@ -139,24 +145,44 @@ pooled *pack_pool_find(pack_pool *p, const object_id *id)
 
 /* ---- reading ---- */
 
+static pack_place place_of(const pack_pool *p, const pooled *object)
+{
+    return (pack_place){ &p->list.packs[object->pack], object->pack + 1, object->from };
+}
+
+/* The base of a difference may lie in any of the packs. */
+static bool find_base(void *context, const pack_place *from, const object_id *id, pack_place *out)
+{
+    pack_pool *p = context;
+    const pooled *base = pack_pool_find(p, id);
+    (void)from;
+    if (base)
+        *out = place_of(p, base);
+    return base != NULL;
+}
+
 int32_t pack_pool_type(pack_pool *p, pooled *object, quipu_error *error)
 {
-    unsigned type = object->type;
-    int32_t code =
-        type == 0 ? pack_reader_type(p->reader, (pack_place){ object->pack, object->from }, &type, error) : QUIPU_OK;
-    object->type = (uint8_t)type;
+    pack_place at = place_of(p, object);
+    object_type type;
+    if (object->type)
+        return QUIPU_OK;
+    int32_t code = pack_read_type(&p->reader, &at, &type, error);
+    if (code == QUIPU_OK)
+        object->type = (uint8_t)type;
     return code;
 }
 
 int32_t pack_pool_read(pack_pool *p, pooled *object, buffer *out, quipu_error *error)
 {
-    unsigned type = 0;
+    pack_place at = place_of(p, object);
+    object_type type;
     object_id found;
     buffer_clear(out);
-    int32_t code = pack_reader_read(p->reader, (pack_place){ object->pack, object->from }, &type, out, error);
+    int32_t code = pack_read(&p->reader, &at, &type, out, error);
     if (code != QUIPU_OK)
         return code;
-    hash_git_object(object_type_name((object_type)type), out->bytes, out->len, found.bytes);
+    hash_git_object(object_type_name(type), out->bytes, out->len, found.bytes);
     object->type = (uint8_t)type;
     return object_id_equal(&found, &object->id) ? QUIPU_OK : damaged(p, object->pack, error);
 }

@@ -1,33 +1,47 @@
 /*
- * pack_reader.h - objects out of mapped packs, by libdeflate: for who reads many of them.
+ * pack_reader.h - objects out of mapped packs (gitformat-pack(5)): inflated, and put together where they are differences.
  *
- * Nothing in a pack is trusted: what leads out of it is damage. But what an object holds is not compared with its name.
+ * Nothing is followed out of its pack. Whether the bytes are what the object's name says is for the caller to compare.
  */
 #ifndef STORAGE_GIT_PACK_READER_H
 #define STORAGE_GIT_PACK_READER_H
 
 #include "pack_files.h"
 
-typedef struct pack_reader pack_reader; /* for one thread at a time */
+/* What was read lately, because it is likely the base of others; for any number of threads. */
+typedef struct pack_cache pack_cache;
 
-/* An entry: which of the packs, and its offset there. */
+#define PACK_CACHE_OBJECT 8192 /* bytes of the largest object that is kept */
+
+/* slots: objects that are kept; a power of two, 16 at least. NULL without memory. */
+pack_cache *pack_cache_create(unsigned slots);
+void pack_cache_free(pack_cache *c);
+
+/* Where an object's entry begins. */
 typedef struct pack_place {
-    uint32_t pack;
+    const pack_file *file; /* mapped */
+    uint32_t number;       /* the pack's in the cache: not 0, and never that of another */
     uint64_t offset;
 } pack_place;
 
-#define PACK_READER_SLOT 8192 /* bytes of the largest object that is kept for others to stand on */
+/* Finds by its name the base of a difference that lies in the pack of `from`; false: there is none. */
+typedef bool (*pack_find_fn)(void *context, const pack_place *from, const object_id *id, pack_place *out);
+/* The one for packs that stand each for itself, as all that lie in a repository do. */
+bool pack_find_in_same(void *context, const pack_place *from, const object_id *id, pack_place *out);
 
-/* packs: mapped, the caller's as long as there is a reader; what is looked for is looked for in the last one first. slots: objects that are
- * kept for others to stand on; a power of two. */
-int32_t pack_reader_create(const pack_file *packs, size_t count, unsigned slots, pack_reader **out, quipu_error *error);
-void pack_reader_free(pack_reader *r); /* NULL is nothing to do */
+struct libdeflate_decompressor;
 
-/* False where none of the packs tells of it. */
-bool pack_reader_find(const pack_reader *r, const object_id *id, pack_place *out);
-/* What kind of object it is (object_type). Errors: CORRUPT. */
-int32_t pack_reader_type(pack_reader *r, pack_place at, unsigned *type, quipu_error *error);
-/* Appends the object's bytes. Errors: CORRUPT, NO_MEMORY. */
-int32_t pack_reader_read(pack_reader *r, pack_place at, unsigned *type, buffer *out, quipu_error *error);
+/* For one thread; but several may share a cache. */
+typedef struct pack_reader {
+    pack_cache *cache;
+    struct libdeflate_decompressor *inflater;
+    pack_find_fn find;
+    void *context;
+} pack_reader;
+
+/* Appends the object's bytes to `out`. Errors: CORRUPT, NO_MEMORY. */
+int32_t pack_read(const pack_reader *r, const pack_place *at, object_type *type, buffer *out, quipu_error *error);
+/* Only what it is. Errors: CORRUPT. */
+int32_t pack_read_type(const pack_reader *r, const pack_place *at, object_type *type, quipu_error *error);
 
 #endif

@@ -115,6 +115,47 @@ void retired_free(retired_list *list)
     *list = (retired_list){ 0 };
 }
 
+/* ---- watching the note ---- */
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+bool retired_watch_look(retired_watch *w, const char *folder)
+{
+    struct stat now = { 0 };
+    buffer path = { 0 };
+    note_path(folder, &path);
+    if (path.failed || stat(path.bytes, &now) != 0)
+        now = (struct stat){ 0 };
+    buffer_free(&path);
+    if (is_same_file(&now, &w->seen))
+        return false;
+    retired_free(&w->list);
+    w->seen = retired_read(folder, &w->list, NULL) == QUIPU_OK ? now : (struct stat){ 0 };
+    w->due = INT64_MAX;
+    for (size_t i = 0; i < w->list.count; i++)
+        if (w->list.packs[i].since + RETIRED_GRACE < w->due)
+            w->due = w->list.packs[i].since + RETIRED_GRACE;
+    return true;
+}
+
+void retired_watch_end(retired_watch *w)
+{
+    retired_free(&w->list);
+}
+
+bool retired_watch_is_due(retired_watch *w)
+{
+    int64_t now = (int64_t)time(NULL);
+    if (!w->list.count || now < w->due)
+        return false;
+    w->due = now + RETIRED_GRACE;
+    return true;
+}
+
 /* ---- retiring ---- */
 
 static bool is_there(const char *folder, const char *name)

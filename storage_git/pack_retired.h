@@ -13,9 +13,11 @@
 
 #include "pack_files.h"
 
+#include <sys/stat.h>
+
 enum {
     RETIRED_GRACE = 30,          /* seconds */
-    RETIRED_MOST = 64,           /* packs; the oldest go before their time */
+    RETIRED_MOST = 512,          /* packs; the oldest go before their time */
     RETIRED_BYTES_MIN = 4 << 20, /* bytes that may always lie there; else as many as the other packs take */
 };
 
@@ -36,6 +38,18 @@ int32_t retired_parse(const char *text, size_t len, retired_list *out, quipu_err
 int32_t retired_read(const char *folder, retired_list *out, quipu_error *error);
 const retired_pack *retired_find(const retired_list *list, const char *name);
 void retired_free(retired_list *list);
+
+/* The note as it was read last: it is read again only when it is another file. Zeroed to begin with; for one thread at a time. */
+typedef struct retired_watch {
+    retired_list list;
+    struct stat seen;
+    int64_t due; /* when the first of them has had its time; then, once that was told, a while later */
+} retired_watch;
+/* Whether it was another file than before. */
+bool retired_watch_look(retired_watch *w, const char *folder);
+void retired_watch_end(retired_watch *w);
+/* Whether one has had its time; told once, and then not for as long again. */
+bool retired_watch_is_due(retired_watch *w);
 
 /* Whether some of the listed packs have to go; puts the retired ones in another order. */
 bool retired_are_due(pack_list *list);

@@ -111,7 +111,7 @@ int32_t tree_diff(objects *o, const object_id *from, const object_id *to, const 
     if (code == QUIPU_OK)
         code = below(o, to, prefix, &after, error);
     if (code == QUIPU_OK)
-        code = object_reader_create(o, false, &d.reader, error);
+        code = object_reader_create(o, &d.reader, error);
     if (code == QUIPU_OK && !object_id_equal(&before, &after))
         code = diff_folders(&d, &before, &after, 0);
     object_reader_free(d.reader);

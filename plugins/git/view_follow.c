@@ -42,7 +42,7 @@ static int32_t read_blob(quipu_backend *self, const object_id *blob, const char 
     buffer bytes = { 0 };
     object_reader *reader;
     *out = NULL;
-    int32_t code = object_reader_create(git_store_objects(self->store), false, &reader, error);
+    int32_t code = object_reader_create(git_store_objects(self->store), &reader, error);
     if (code == QUIPU_OK)
         code = view_read_blob(reader, blob, OBJECT_NOWHERE, path, &bytes, out, error);
     object_reader_free(reader);
@@ -60,7 +60,6 @@ static int32_t no_memory(quipu_error *error)
 enum {
     SPILL_EVERY = 65536,
     FILES_AT_ONCE = 8192, /* whose places are looked up and sorted together */
-    WORTH_MAPPING = 256,
 };
 
 typedef struct catch_up {
@@ -129,7 +128,7 @@ static int32_t prepare_files(catch_up *c)
 {
     int32_t code = QUIPU_OK;
     if (!c->reader)
-        code = object_reader_create(git_store_objects(c->self->store), c->count >= WORTH_MAPPING, &c->reader, c->error);
+        code = object_reader_create(git_store_objects(c->self->store), &c->reader, c->error);
     const char *path = c->paths.bytes;
     for (size_t i = 0; i < c->count && code == QUIPU_OK; i++) {
         c->files[i].path = path;

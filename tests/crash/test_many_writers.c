@@ -335,15 +335,6 @@ static bool run_git(const char *command)
     return false;
 }
 
-/* What takes longer than the packs that were merged away stay may have to be run again. */
-static bool git_succeeds(const char *command)
-{
-    bool good = false;
-    for (int attempt = 0; attempt < 3 && !good; attempt++)
-        good = run_git(command);
-    return good;
-}
-
 /* Each command succeeds, though the packs that it listed are merged away while it works. */
 static void git_at_work_beside_writers(unsigned writers, unsigned puts)
 {
@@ -360,7 +351,7 @@ static void git_at_work_beside_writers(unsigned writers, unsigned puts)
         start(&list[i]);
     }
     for (; running > 0; rounds++) {
-        failed += !git_succeeds(commands[rounds % (sizeof commands / sizeof commands[0])]);
+        failed += !run_git(commands[rounds % (sizeof commands / sizeof commands[0])]);
         while (running > 0 && waitpid(-1, &status, WNOHANG) > 0) {
             running--;
             failed += status != 0;
