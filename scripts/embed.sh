@@ -6,7 +6,7 @@ echo "#include <host_shim/cli/embedded.h>"
 echo "#include <stddef.h>"
 number=0
 for pair in "$@"; do
-    echo "static const char text$number[] = {"
+    echo "static const char text${number}[] = {"
     od -An -v -tx1 "${pair#*=}" | sed 's/ \(..\)/0x\1,/g'
     echo "0 };"
     number=$((number + 1))
