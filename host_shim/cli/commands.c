@@ -325,6 +325,11 @@ const command cli_commands[] = {
       "short can be run again.",
       "quipu verify\nquipu verify --repair\nquipu verify --json | jq .counts",
       "1 where damage was found, or remains after --repair; 3 where it could not be checked.", cmd_verify },
+    { "models", "show the models on this machine", "", 0, 0, NULL,
+      "Shows the folders that hold a model, and the places that were looked in: $QUIPU_MODELS, the data folder, and "
+      "the "
+      "cache of the Hugging Face tools. Nothing is downloaded.",
+      "quipu models\nquipu models --json", NULL, cmd_models },
     { "reembed", "make the vectors that are still to be made", "", 0, 0, NULL,
       "Makes the vectors that are pending, with a bar. With --embedder NAME those of another embedder are made from "
       "the "

@@ -73,4 +73,12 @@ END
 }
 check what_an_embedder_fails_at_is_pending_and_made_later slow_endpoint
 
+models() {
+    mkdir -p models/tiny hub/models--org--small/snapshots/1 && touch models/tiny/model.safetensors hub/models--org--small/snapshots/1/model.safetensors &&
+        QUIPU_MODELS=$PWD/models HF_HUB_CACHE=$PWD/hub && export QUIPU_MODELS HF_HUB_CACHE && ok models && prints "^tiny +$PWD/models/tiny" "^org/small +$PWD/hub/" "^looked in +$PWD/models" &&
+        ok models --json && prints '^\{"models":\[\{"name":"tiny","folder":"[^"]*"\},\{"name":"org/small".*\],"looked_in":\[".*"\]\}$' &&
+        QUIPU_MODELS=$PWD/nothing HF_HUB_CACHE=$PWD/nothing ok models && grep -q 'no models found' err
+}
+check models_are_listed_with_where_they_are models
+
 finish
