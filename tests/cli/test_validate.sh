@@ -15,7 +15,7 @@ report() { # STATUS NAME
 
 for good in plugins/memory plugins/git plugins/sqlite plugins/json plugins/embed_hash examples/plugins/tiny_backend mutants/validate/none mutants/validate/sound mutants/validate/well; do
     if [ -f "$BUILD/$good.so" ]; then
-        "$QUIPU" validate "$BUILD/$good.so" --level 4 >"$work/out" 2>&1 && grep -q ', 0 failed' "$work/out"
+        "$QUIPU" validate "$BUILD/$good.so" >"$work/out" 2>&1 && grep -q ', 0 failed' "$work/out"
         report $? "${good##*/} passes every check"
     fi
 done
