@@ -60,6 +60,17 @@ const char *const *swaps_backends(void)
     return built;
 }
 
+bool swaps_sanitized(void)
+{
+    const char *name = getenv("SAN");
+    return name && *name;
+}
+
+bool swaps_pair_wanted(const char *const *from, const char *const *to)
+{
+    return !swaps_sanitized() || to == from + 1 || (!from[1] && to == swaps_backends());
+}
+
 bool swaps_persistent(const char *backend)
 {
     return strcmp(backend, "memory") != 0;

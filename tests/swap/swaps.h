@@ -17,6 +17,9 @@ int swaps_end(void **state);
 
 /* Names of the backends among git, memory, sqlite and json that are built; NULL behind the last. */
 const char *const *swaps_backends(void);
+/* Under a sanitizer everything takes ten times as long: then only one pair of each backend with load, and fewer rounds. */
+bool swaps_sanitized(void);
+bool swaps_pair_wanted(const char *const *from, const char *const *to);
 /* Whether its store is on the disk. */
 bool swaps_persistent(const char *backend);
 /* A path in the test's folder; until the next but seven calls. */
