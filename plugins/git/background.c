@@ -3,24 +3,22 @@
  *
  * Every 512 change sets the thread looks at the packs. It repacks where what came since the last maintenance takes 4 MiB and half as much as what
  * had been packed then: so the store is never more than half unpacked, and all that is ever written is copied about log2 of its growth
- * times. One that failed is not tried again before twice as much has come. The thread runs at a lower priority, and takes the store's lock only to
+ * times. One that failed is not tried again before twice as much has come. The thread is one of the batch (sched(7)), which does not push others aside, and takes the store's lock only to
  * put the new pack in its place. It writes nothing of its own into the history: expired records go with `quipu maintain`.
  */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* a thread's own priority */
+#define _GNU_SOURCE /* SCHED_BATCH */
 #endif
 #include "background.h"
 
 #include "backend.h"
 
 #include <base/fail.h>
+#include <sched.h>
 #include <signal.h>
 #include <storage_git/repack.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-enum { LOOK_EVERY = 512, NICENESS = 10, TIME_LIMIT_S = 600 };
+enum { LOOK_EVERY = 512, TIME_LIMIT_S = 600 };
 
 #define FRESH_LEAST ((uint64_t)4 << 20)
 #define MEMORY_LIMIT ((uint64_t)256 << 20)
@@ -52,7 +50,7 @@ static void *run(void *context)
 {
     quipu_backend *self = context;
     background *b = &self->background;
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS);
+    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &(struct sched_param){ 0 }); /* this thread's alone */
     pthread_mutex_lock(&b->lock);
     while (!b->stop) {
         if (!b->asked) {
