@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #define STEP_MS 20 /* how long a cancel without a file descriptor may go unseen */
+#define BEHIND_MS                                                                                                      \
+    100 /* curl's own limits come that much later: who ends a late call is the loop here, which knows whose limit it was */
 #define LINE_KEPT_S 60L
 
 struct http_line {
@@ -120,7 +122,7 @@ static void set_request(const http_client *c, http_line *line, const http_reques
                         const quipu_call *call)
 {
     CURL *one = line->one;
-    int64_t attempt = http_left_ms(call, c->options.attempt_ms);
+    int64_t attempt = http_left_ms(call, c->options.attempt_ms) + BEHIND_MS;
     curl_easy_reset(one);
     line->why[0] = '\0';
     line->too_large = false;
@@ -131,7 +133,7 @@ static void set_request(const http_client *c, http_line *line, const http_reques
     curl_easy_setopt(one, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(one, CURLOPT_USERAGENT, c->options.user_agent);
     curl_easy_setopt(one, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(one, CURLOPT_CONNECTTIMEOUT_MS, (long)http_left_ms(call, c->options.connect_ms));
+    curl_easy_setopt(one, CURLOPT_CONNECTTIMEOUT_MS, (long)(http_left_ms(call, c->options.connect_ms) + BEHIND_MS));
     curl_easy_setopt(one, CURLOPT_TIMEOUT_MS, (long)attempt);
     curl_easy_setopt(one, CURLOPT_MAXAGE_CONN, LINE_KEPT_S);
     curl_easy_setopt(one, CURLOPT_WRITEFUNCTION, take_bytes);
