@@ -64,7 +64,8 @@ static git_store *open_store(void)
 {
     git_store *s;
     bool made;
-    git_store_options options = { .durable = true }; /* a late sync has a thread of its own, which reads the table of operations */
+    /* not relaxed: a late sync has a thread of its own, which reads the table of operations */
+    git_store_options options = { .durable = true };
     assert_int_equal(git_store_open(store_path, &options, &s, &made, &error), QUIPU_OK);
     return s;
 }
