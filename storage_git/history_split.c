@@ -173,6 +173,19 @@ static int32_t paint_all(walk *w)
     return code;
 }
 
+/* What is behind a common one may have been visited before that was known, as only one side's: commits of one second come in any order. */
+static int32_t paint_visited(walk *w)
+{
+    int32_t code = QUIPU_OK;
+    while (code == QUIPU_OK && w->heap_count > 0) {
+        const node *n = pop(w);
+        for (unsigned i = 0; i < n->parent_count && code == QUIPU_OK; i++)
+            if (w->nodes[place_of(w->nodes, w->size, &n->parents[i])])
+                code = paint(w, &n->parents[i], BOTH | BEHIND);
+    }
+    return code;
+}
+
 /* The first merge of these two that only this side leads to. */
 static const node *merge_of(const walk *w, unsigned colour, const node *a, const node *b)
 {
@@ -234,6 +247,8 @@ int32_t history_split_read(objects *a_objects, const object_id *a, objects *b_ob
         code = paint(&w, b, FROM_B);
     if (code == QUIPU_OK)
         code = paint_all(&w);
+    if (code == QUIPU_OK)
+        code = paint_visited(&w);
     if (code == QUIPU_OK)
         code = collect(&w, out);
     commit_links_end(&w.sides[0]);

@@ -19,7 +19,8 @@ static char folder[128];
 static quipu_error error = { .struct_size = sizeof error };
 static const object_id none;
 static int64_t now;
-static char decided[200]; /* what the merge asked about: "path;" */
+static int64_t step = 1000000; /* between two commits */
+static char decided[200];      /* what the merge asked about: "path;" */
 
 static int begin(void **state)
 {
@@ -78,7 +79,7 @@ static object_id write_file(git_store *s, const char *path, const char *text, co
     object_id id;
     bool lost;
     commit_words words = { .author = str_of("ana"), .time = now, .committed = now, .message = str_of("x\n") };
-    now += 1000000;
+    now += step;
     assert_int_equal(git_begin(s, NULL, &t, &error), QUIPU_OK);
     if (merged) {
         words.merged = *merged;
@@ -162,6 +163,32 @@ static void the_common_ancestor_does_not_depend_on_the_side(void **state)
     object_id cross = write_file(s, NULL, NULL, &theirs, false);
     found = base_of(s, &cross, &crossed, &only);
     assert_true(object_id_equal(&found, &theirs) && only == 1); /* of two best ones the later */
+    git_store_close(s);
+    assert_sound("s");
+}
+
+/* Then any of them may be visited first. */
+static void commits_of_one_second_are_told_apart(void **state)
+{
+    (void)state;
+    git_store *s = open_store("s");
+    step = 0;
+    for (int round = 0; round < 24; round++) {
+        char ref[40], text[16];
+        size_t only;
+        snprintf(ref, sizeof ref, "refs/heads/side%d", round);
+        snprintf(text, sizeof text, "%d", round);
+        object_id root = put(s, "a", text);
+        put(s, "b", text);
+        go_to(s, ref, &root);
+        object_id theirs = put(s, text, text);
+        assert_int_equal(git_store_switch(s, "refs/heads/main", &error), QUIPU_OK);
+        object_id merge = write_file(s, NULL, NULL, &theirs, false);
+        object_id found = base_of(s, &merge, &theirs, &only);
+        assert_true(object_id_equal(&found, &theirs));
+        assert_int_equal(only, 0);
+    }
+    step = 1000000;
     git_store_close(s);
     assert_sound("s");
 }
@@ -320,6 +347,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_common_ancestor_does_not_depend_on_the_side),
+        TEST(commits_of_one_second_are_told_apart),
         TEST(only_what_both_changed_is_asked_about),
         TEST(a_merge_is_not_earlier_than_what_it_merges),
         TEST(a_ref_that_moved_is_not_removed),
