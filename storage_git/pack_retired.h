@@ -17,7 +17,7 @@
 
 enum {
     RETIRED_GRACE = 30,          /* seconds */
-    RETIRED_MOST = 512,          /* packs; the oldest go before their time */
+    RETIRED_MOST = 256,          /* packs; the oldest go before their time */
     RETIRED_BYTES_MIN = 4 << 20, /* bytes that may always lie there; else as many as the other packs take */
 };
 
