@@ -146,7 +146,7 @@ static void end_junit(validation *v)
 static void take_markdown(validation *v, const quipu_check_result *r)
 {
     if (v->number == 1)
-        printf("| check | what is promised | \n|---|---|\n");
+        printf("| check | what is promised |\n|---|---|\n");
     printf("| `");
     print_cell(v->c, PAINT_PLAIN, r->id, 0, 0);
     printf("` | ");

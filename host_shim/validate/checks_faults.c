@@ -73,7 +73,7 @@ static void work(probe *p, scene_shared *shared, void *context)
 static uint32_t step_of(const probe *p, uint32_t operations)
 {
     uint32_t wanted = 4u << p->level;
-    return p->level >= 4 || operations <= wanted ? 1 : operations / wanted;
+    return p->level >= 4 ? 1 : (operations + wanted - 1) / wanted;
 }
 
 static void sweep(probe *p, scene_shared *shared, trial t, bool must_succeed)
