@@ -51,13 +51,15 @@ BASE_OBJ    := $(call objects,$(wildcard base/*.c))
 SDK_OBJ     := $(call objects,$(wildcard plugins/sdk/*/*.c))
 STORAGE_OBJ := $(call objects,$(filter-out storage_git/os.c,$(wildcard storage_git/*.c)))
 OS_OBJ      := $(call objects,$(wildcard storage_git/os.c))
-CORE_OBJ    := $(call objects,$(wildcard host_shim/core/*.c host_shim/validate/*.c))
+CORE_OBJ    := $(call objects,$(wildcard host_shim/core/*.c host_shim/memory/*.c host_shim/validate/*.c))
+SERVE_OBJ   := $(call objects,$(wildcard host_shim/serve/*.c))
 CLI_OBJ     := $(call objects,$(wildcard host_shim/cli/*.c)) $(B)/gen/embedded.o
 
 LIBBASE    := $(B)/lib/libbase.a
 LIBSDK     := $(B)/lib/libsdk.a
 LIBSTORAGE := $(B)/lib/libstorage_git.a
 LIBCORE    := $(B)/lib/libcore.a
+LIBSERVE   := $(B)/lib/libserve.a
 LIBTEST    := $(B)/lib/libtest.a
 
 BASE_LIBS    := -lcrypto
@@ -84,6 +86,7 @@ $(LIBBASE): $(BASE_OBJ)
 $(LIBSDK): $(SDK_OBJ) $(OS_OBJ)
 $(LIBSTORAGE): $(STORAGE_OBJ)
 $(LIBCORE): $(CORE_OBJ)
+$(LIBSERVE): $(SERVE_OBJ)
 $(LIBTEST): $(call objects,$(wildcard tests/support/*.c))
 $(B)/lib/%.a:
 	@mkdir -p $(@D)
@@ -116,7 +119,7 @@ $(B)/pkgconfig/quipu-sdk.pc: packaging/quipu-sdk.pc.in Makefile
 all: $(B)/pkgconfig/quipu-sdk.pc
 
 # The program holds the core itself: one file to copy.
-$(B)/quipu: $(CLI_OBJ) $(LIBCORE) $(LIBSDK) $(LIBBASE)
+$(B)/quipu: $(CLI_OBJ) $(LIBSERVE) $(LIBCORE) $(LIBSDK) $(LIBBASE)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ $(SDK_LIBS) $(BASE_LIBS) -ldl
 
@@ -143,7 +146,7 @@ TEST_C  := $(foreach t,$(T),$(filter %/$(t).c,$(TEST_C)))
 TEST_SH := $(foreach t,$(T),$(filter %/$(t).sh,$(TEST_SH)))
 endif
 TEST_PROGRAMS := $(patsubst %.c,$(B)/tests/%,$(notdir $(TEST_C)))
-TEST_ARCHIVES ?= $(LIBTEST) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
+TEST_ARCHIVES ?= $(LIBTEST) $(LIBSERVE) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
 TEST_LIBS := -lcmocka $(STORAGE_LIBS) $(SQLITE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
 
 -include tests/mutants/mutants.mk

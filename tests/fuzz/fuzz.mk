@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 20
 FUZZ_OBJ := $(call objects,plugins/git/message.c)
 # LIBFUZZER=1 is set by `make fuzz`.
 FUZZ_MAIN := $(if $(LIBFUZZER),,$(call objects,tests/fuzz/replay.c))
-$(FUZZ_REPLAY): $(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(FUZZ_OBJ) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
+$(FUZZ_REPLAY): $(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(FUZZ_OBJ) $(LIBSERVE) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) -pie -o $@ $^ $(STORAGE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
