@@ -168,12 +168,16 @@ static int32_t open_for_writing(git_store *s, quipu_error *error)
 /* What a store is begun with: file, folder and commit. A crash may leave that in a pack, and no branch. */
 enum { OBJECTS_OF_A_BEGINNING = 3 };
 
-/* A store that was written to is never new, also where its branch is gone: beginning anew would hide everything. */
-static int32_t refuse_lost_branch(git_store *s, quipu_error *error)
+/* A store that was written to is never new, also where its branch is gone: beginning anew would hide everything. Another
+   process may have begun the store since the head was read; a branch is older than every larger pack, so it is read again. */
+static int32_t refuse_lost_branch(git_store *s, object_id *head, quipu_error *error)
 {
     char *branch = NULL;
-    int32_t code =
-        pack_any_larger(s->pack_folder, OBJECTS_OF_A_BEGINNING) ? git_store_branch(s, &branch, error) : QUIPU_OK;
+    if (!pack_any_larger(s->pack_folder, OBJECTS_OF_A_BEGINNING))
+        return QUIPU_OK;
+    int32_t code = git_store_head(s, head, error);
+    if (code == QUIPU_OK && object_id_is_none(head))
+        code = git_store_branch(s, &branch, error);
     if (code == QUIPU_OK && branch)
         code = fail(error, QUIPU_E_CORRUPT, "store",
                     "%s holds a store, and its branch %s is gone; run `quipu verify --repair`", s->path, branch);
@@ -216,7 +220,7 @@ static int32_t open_sound(git_store *s, bool *made, quipu_error *error)
     if (code == QUIPU_OK)
         code = git_layout_is_ours(s->path, made, error);
     if (code == QUIPU_OK && object_id_is_none(&head) && git_layout_was_made_by_us(s->path))
-        code = refuse_lost_branch(s, error);
+        code = refuse_lost_branch(s, &head, error);
     *made = code == QUIPU_OK && *made && object_id_is_none(&head);
     return code;
 }

@@ -13,9 +13,11 @@
 #include "trial.h"
 
 #include <base/buffer.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <storage_git/os.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -207,6 +209,47 @@ static void thirty_two_writers_that_are_killed_lose_nothing(void **state)
     kill_some(32, trial_long() ? 200 : 8);
 }
 
+/* ---- two that begin one store ---- */
+
+static os_table late;
+
+/* The branch is made between the first look at it and the next: what opens then sees no branch, then a store's packs. */
+static int open_before_the_branch(const char *path, int flags, mode_t mode)
+{
+    static bool looked;
+    const char *branch = strstr(path, "/refs/heads/main");
+    if (!branch || branch[16] || looked)
+        return os_real.open(path, flags, mode);
+    looked = true;
+    errno = ENOENT;
+    return -1;
+}
+
+static void open_late(void *context, char why[TRIAL_WHY])
+{
+    model_store s;
+    (void)context;
+    late = os_real;
+    late.open = open_before_the_branch;
+    os = &late;
+    if (model_open(&s, store, NULL, 0) != QUIPU_OK)
+        snprintf(why, TRIAL_WHY, "open: %s", model_error.message);
+    else
+        model_close(&s);
+}
+
+static void a_store_begun_while_it_is_opened_is_no_damage(void **state)
+{
+    char why[TRIAL_WHY];
+    int status = 0;
+    writer w = { 0, 5, 0 };
+    (void)state;
+    waitpid(start(&w), &status, 0);
+    trial_child(open_late, NULL, LIMIT, why);
+    assert_string_equal(why, "");
+    assert_sound(1);
+}
+
 /* ---- clocks ---- */
 
 static void clocks_that_go_back_hide_nothing(void **state)
@@ -381,9 +424,13 @@ static void git_collects_garbage_beside_four_writers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FRESH(two_writers_that_are_killed_lose_nothing),        FRESH(eight_writers_that_are_killed_lose_nothing),
-        FRESH(thirty_two_writers_that_are_killed_lose_nothing), FRESH(clocks_that_go_back_hide_nothing),
-        FRESH(a_counter_of_eight_processes_counts_each_step),   FRESH(git_collects_garbage_beside_two_writers),
+        FRESH(two_writers_that_are_killed_lose_nothing),
+        FRESH(eight_writers_that_are_killed_lose_nothing),
+        FRESH(thirty_two_writers_that_are_killed_lose_nothing),
+        FRESH(a_store_begun_while_it_is_opened_is_no_damage),
+        FRESH(clocks_that_go_back_hide_nothing),
+        FRESH(a_counter_of_eight_processes_counts_each_step),
+        FRESH(git_collects_garbage_beside_two_writers),
         FRESH(git_collects_garbage_beside_four_writers),
     };
     return cmocka_run_group_tests(tests, trial_begin, trial_end);
