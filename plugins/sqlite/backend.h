@@ -4,9 +4,8 @@
  *   plugin.c      entry, table, life cycle          settings.c   configuration
  *   connection.c  connections, their statements, waiting and cancelling, the pool of readers
  *   faults.c      SQLite's result codes as errors   schema.c     the tables, their migrations, what is refused
- *   write.c       apply and the bulk way in         states.c     every state that ever was, by revision
- *   read.c        get, scan, search, stats          index.c      the index of the records (sdk/views.h) and the changes tables
- *   history.c, maintain.c, verify.c                 the extensions
+ *   write.c       apply and the bulk way in         states.c     how the tables are read: the history (sdk/line.h)
+ *   read.c        get, scan, search, stats          history.c, maintain.c, verify.c   the extensions
  */
 #ifndef PLUGINS_SQLITE_BACKEND_H
 #define PLUGINS_SQLITE_BACKEND_H
@@ -18,6 +17,7 @@
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/vectors.h>
 #include <quipu/ext/verify.h>
+#include <sdk/line.h>
 #include <sdk/recent_ids.h>
 #include <sdk/record.h>
 #include <sdk/services.h>
@@ -39,27 +39,32 @@
     X(NEWEST,                                                                                                          \
       "SELECT revision, last_state, committed_at, records, name FROM revisions ORDER BY revision DESC LIMIT 1")        \
     X(IS_APPLIED, "SELECT 1 FROM revisions WHERE name = ?1")                                                           \
-    X(PRESENT, "SELECT s.state, s.json, s.version FROM heads h JOIN states s ON s.state = h.state WHERE h.id = ?1")    \
+    X(PRESENT, "SELECT s.state, s.revision, s.previous, s.id, s.version, s.json FROM heads h"                          \
+               " JOIN states s ON s.state = h.state WHERE h.id = ?1")                                                  \
     X(PUT_STATE, "INSERT INTO states (state, revision, previous, id, version, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")  \
     X(NEW_HEAD, "INSERT INTO heads (id, state) VALUES (?1, ?2)")                                                       \
     X(MOVE_HEAD, "UPDATE heads SET state = ?2 WHERE id = ?1")                                                          \
     X(PUT_REVISION,                                                                                                    \
       "INSERT INTO revisions (revision, name, change_id, last_state, records, time, committed_at, author,"             \
       " operation, source, subject) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                            \
-    X(REVISION, "SELECT revision, name, last_state, time, committed_at, author, operation, source, subject"            \
-                " FROM revisions WHERE revision = ?1")                                                                 \
+    X(REVISIONS, "SELECT r.revision, r.name, r.last_state, r.records, r.time, r.committed_at, r.author, r.operation,"  \
+                 " r.source, r.subject, p.name FROM revisions r LEFT JOIN revisions p ON p.revision = r.revision - 1"  \
+                 " WHERE r.revision <= ?1 ORDER BY r.revision DESC LIMIT ?2")                                          \
     X(REVISIONS_NAMED, "SELECT revision FROM revisions WHERE name BETWEEN ?1 AND ?2 LIMIT 2")                          \
-    X(STATE, "SELECT revision, previous, id, version, json FROM states WHERE state = ?1")                              \
+    X(STATE, "SELECT state, revision, previous, id, version, json FROM states WHERE state = ?1")                       \
     X(HEAD, "SELECT state FROM heads WHERE id = ?1")                                                                   \
-    X(NEWER, "SELECT s.id, s.json, s.version FROM states s WHERE s.state > ?1 AND s.state <= ?2"                       \
-             " AND s.state = (SELECT h.state FROM heads h WHERE h.id = s.id) ORDER BY s.state")                        \
-    X(REPLAY, "SELECT id, json, version FROM states WHERE state > ?1 AND state <= ?2 ORDER BY state")                  \
+    X(NEWER, "SELECT s.state, s.revision, s.previous, s.id, s.version, s.json FROM states s WHERE s.state > ?1"        \
+             " AND s.state <= ?2 AND s.state = (SELECT h.state FROM heads h WHERE h.id = s.id) ORDER BY s.state")      \
+    X(REPLAY, "SELECT state, revision, previous, id, version, json FROM states WHERE state > ?1 AND state <= ?2"       \
+              " ORDER BY state")                                                                                       \
     X(LAST_STATE, "SELECT max(state) FROM states")                                                                     \
     X(HAS_WORDS, "SELECT 1 FROM sqlite_master WHERE name = 'memory_words'")                                            \
     X(DROP_WORDS, "DELETE FROM memory_words WHERE rowid = ?1")                                                         \
     X(PUT_WORDS, "INSERT INTO memory_words (rowid, id, text) VALUES (?1, ?2, ?3)")                                     \
-    X(OLDER, "SELECT id, previous FROM states WHERE state > ?1 AND state <= ?2"                                        \
-             " AND (previous IS NULL OR previous <= ?1) ORDER BY state")
+    X(OLDER,                                                                                                           \
+      "SELECT coalesce(p.state, CASE WHEN s.previous IS NULL THEN 0 ELSE -1 END), p.revision, p.previous, s.id,"       \
+      " p.version, p.json FROM states s LEFT JOIN states p ON p.state = s.previous WHERE s.state > ?1"                 \
+      " AND s.state <= ?2 AND (s.previous IS NULL OR s.previous <= ?1) ORDER BY s.state")
 
 enum statement_name {
 #define STATEMENT_NAME(name, sql) STATEMENT_##name,
@@ -69,10 +74,10 @@ enum statement_name {
 };
 
 /* One connection to the database; used by one thread at a time. */
-typedef struct connection {
+typedef struct line_reader {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENT_COUNT]; /* NULL until they are needed */
-    struct connection *next;                   /* in the pool */
+    struct line_reader *next;                  /* in the pool */
     const quipu_call *call;                    /* of the thread that uses it */
     write_request *batch;                      /* or what it is writing: it waits as long as any of these may */
     int64_t patience_ns; /* so long does it wait for another process where nobody has a deadline */
@@ -96,6 +101,7 @@ struct quipu_backend {
     write_queue queue;
     connection *writer;   /* the queue's writer's; NULL where the store is open for reading only */
     recent_ids unchanged; /* change ids whose sets left everything as it was: under the queue */
+    line_store line;      /* the history, as the sdk reads it */
     views *views;
     pthread_mutex_t pool; /* guards what follows */
     connection *idle;
@@ -140,29 +146,11 @@ int32_t schema_check(quipu_backend *self, connection *c, quipu_error *error);
 
 /* ---- states.c ---- */
 
-typedef struct revision_row {
-    int64_t revision;   /* 0: before the first */
-    int64_t last_state; /* the newest state that is of it or of an earlier one */
-    int64_t committed_at;
-    int64_t records;
-    uint8_t name[20];
-} revision_row;
-
+extern const line_api sqlite_line;
 /* The newest revision; all zeros where there is none. */
-int32_t revision_newest(connection *c, revision_row *out, quipu_error *error);
-/* What a revision or time stands for (ext/history.h). */
-int32_t revision_resolve(connection *c, quipu_str spec, revision_row *out, quipu_error *error);
-/* The revision of this number; 0 is the empty one. NOT_FOUND where there is none. */
-int32_t revision_read(connection *c, int64_t number, revision_row *out, quipu_error *error);
-/* The record in this state; NULL where it was gone then. previous (may be NULL): the state before, 0 for none. */
-int32_t state_read(connection *c, int64_t state, record **out, int64_t *previous, quipu_error *error);
-/* The record that was there when `last_state` was the newest one; NULL: none. last_state < 0: now. */
-int32_t record_at(connection *c, quipu_str id, int64_t last_state, record **out, quipu_error *error);
-/* The newest state of an id, 0 where it was never there. */
-int32_t state_newest(connection *c, quipu_str id, int64_t *out, quipu_error *error);
-/* The record of a row's columns `json` and `version` (the one behind); NULL where the row says that it is gone. What is not the record of that
- * id and version is CORRUPT: SQLite itself notices no flipped bit. */
-int32_t record_of_row(sqlite3_stmt *s, int json, int version, quipu_str id, record **out, quipu_error *error);
+int32_t revision_newest(connection *c, line_revision *out, quipu_error *error);
+/* The state in a row of one of the statements that show states; its texts are the row's. */
+line_state state_of_row(sqlite3_stmt *s);
 
 /* ---- the slots ---- */
 
@@ -182,10 +170,6 @@ extern const quipu_maintain_api sqlite_maintain;
 extern const quipu_migrate_api sqlite_migrate;
 extern const quipu_vectors_api sqlite_vectors;
 extern const quipu_verify_api sqlite_verify;
-
-/* ---- index.c: what sdk/views.h asks of the history ---- */
-
-extern const views_owner sqlite_views;
 
 /* ---- settings.c, plugin.c ---- */
 

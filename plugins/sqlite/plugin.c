@@ -41,6 +41,7 @@ static int32_t sqlite_create(const quipu_host *host, quipu_backend **out, quipu_
     if (!self)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a backend");
     self->host = host;
+    self->line = (line_store){ &sqlite_line, self };
     write_queue_begin(&self->queue, sqlite_write_batch, self);
     pthread_mutex_init(&self->pool, NULL);
     *out = self;
@@ -111,8 +112,8 @@ static int32_t open_store(quipu_backend *self, const char *folder, const quipu_c
         return code;
     code = open_connections(self, call, error);
     if (code == QUIPU_OK)
-        code = views_open(&sqlite_views, self, self->host, folder, self->flags & QUIPU_OPEN_READ_ONLY, self->language,
-                          &self->views, error);
+        code = views_open(&line_views, &self->line, self->host, folder, self->flags & QUIPU_OPEN_READ_ONLY,
+                          self->language, &self->views, error);
     return code;
 }
 

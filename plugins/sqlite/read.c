@@ -11,7 +11,7 @@ int32_t sqlite_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn vis
                    const quipu_call *call, quipu_error *error)
 {
     connection *c;
-    revision_row at = { .last_state = -1 };
+    line_revision at = { .last_state = -1 };
     record *r = NULL;
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK)
@@ -21,9 +21,9 @@ int32_t sqlite_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn vis
     if (code != QUIPU_OK)
         return code;
     if (query->as_of.ptr)
-        code = revision_resolve(c, query->as_of, &at, error);
+        code = line_resolve(&self->line, c, query->as_of, &at, error);
     if (code == QUIPU_OK)
-        code = record_at(c, query->id, at.last_state, &r, error);
+        code = line_record_at(&self->line, c, query->id, at.last_state, &r, error);
     reader_give(self, c);
     if (code != QUIPU_OK)
         return code;
@@ -98,7 +98,7 @@ int32_t sqlite_stats(quipu_backend *self, quipu_stat_fn visit, void *context, co
                      quipu_error *error)
 {
     connection *c;
-    revision_row newest;
+    line_revision newest;
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK)
         code = reader_take(self, call, &c, error);

@@ -1,296 +1,255 @@
-/* states.c - revisions and states: which revision is meant, and what a record was then. */
+/* states.c - how the tables of revisions and states are read: what sdk/line.h asks of them. */
 #include "backend.h"
 
 #include <base/fail.h>
-#include <base/hash.h>
-#include <sdk/json.h>
 #include <string.h>
 
-enum { NAME_HEX = 40, PREFIX_LEAST = 4 };
+static const char doing[] = "reading the history";
 
-/* ---- records ---- */
-
-static int32_t corrupt(quipu_str id, const char *why, quipu_error *error)
+static quipu_str column_blob(sqlite3_stmt *s, int column)
 {
-    int32_t code = fail(error, QUIPU_E_CORRUPT, NULL, "what is stored is not this record: %s; run `quipu verify`", why);
-    fail_name_record(error, &id);
-    return code;
+    const char *bytes = sqlite3_column_blob(s, column);
+    if (!bytes && sqlite3_column_type(s, column) == SQLITE_BLOB)
+        bytes = "";
+    return bytes ? str_make(bytes, (size_t)sqlite3_column_bytes(s, column)) : (quipu_str){ 0 };
 }
 
-int32_t record_of_row(sqlite3_stmt *s, int json, int version, quipu_str id, record **out, quipu_error *error)
+line_state state_of_row(sqlite3_stmt *s)
 {
-    static const record_defaults limit = { .created_at = QUIPU_TIME_NONE,
-                                           .updated_at = QUIPU_TIME_NONE,
-                                           .max_bytes = (uint64_t)64 << 20 };
-    quipu_error why = { .struct_size = sizeof why };
-    char digits[QUIPU_VERSION_LEN];
-    quipu_str text = column_text(s, json);
-    const void *stored = sqlite3_column_blob(s, version);
-    int len = sqlite3_column_bytes(s, version);
-    *out = NULL;
-    if (!text.ptr) /* what is gone has a version without bytes */
-        return len == 0 && sqlite3_column_type(s, version) == SQLITE_BLOB ? QUIPU_OK
-                                                                          : corrupt(id, "its text is missing", error);
-    int32_t code = record_decode(text, &limit, out, &why);
-    if (code == QUIPU_E_NO_MEMORY)
-        return fail(error, code, NULL, "no memory for a record");
-    if (code == QUIPU_OK && stored && len == QUIPU_VERSION_LEN / 2) {
-        hex_encode(stored, QUIPU_VERSION_LEN / 2, digits);
-        if (str_same(record_view(*out)->id, id) &&
-            str_same(record_view(*out)->version, str_make(digits, sizeof digits)))
-            return QUIPU_OK;
+    return (line_state){ .state = sqlite3_column_int64(s, 0),
+                         .revision = sqlite3_column_int64(s, 1),
+                         .previous = sqlite3_column_int64(s, 2),
+                         .id = column_text(s, 3),
+                         .version = column_blob(s, 4),
+                         .json = column_text(s, 5) };
+}
+
+/* ---- states ---- */
+
+/* Shows what the statement yields. */
+static int32_t show_states(connection *c, sqlite3_stmt *s, line_state_fn visit, void *context, quipu_error *error)
+{
+    int32_t code = QUIPU_OK;
+    int rc = SQLITE_DONE;
+    while (code == QUIPU_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        line_state row = state_of_row(s);
+        code = visit(context, &row, error);
     }
-    record_free(*out);
-    *out = NULL;
-    return corrupt(id, code == QUIPU_OK ? "its id or version is another one" : why.message, error);
+    if (code == QUIPU_OK && rc != SQLITE_DONE)
+        code = sqlite_fail(c, rc, doing, error);
+    sqlite3_reset(s);
+    return code == LINE_ENOUGH ? QUIPU_OK : code;
 }
 
-/* Steps a statement that shows one row or none; SQLITE_ROW, SQLITE_DONE, or the failure in *code. */
-static int one_row(connection *c, sqlite3_stmt *s, const char *doing, int32_t *code, quipu_error *error)
+static int32_t show_numbered(connection *c, int64_t number, line_state_fn visit, void *context, quipu_error *error)
 {
-    int rc = sqlite3_step(s);
-    *code = rc == SQLITE_ROW || rc == SQLITE_DONE ? QUIPU_OK : sqlite_fail(c, rc, doing, error);
-    return rc;
-}
-
-static int32_t no_statement(const quipu_error *error)
-{
-    return error && error->code ? error->code : QUIPU_E_IO;
-}
-
-int32_t state_read(connection *c, int64_t state, record **out, int64_t *previous, quipu_error *error)
-{
-    quipu_error own = { .struct_size = sizeof own };
-    int32_t code;
-    *out = NULL;
-    if (previous)
-        *previous = 0;
-    if (!error)
-        error = &own;
     sqlite3_stmt *s = connection_statement(c, STATEMENT_STATE, error);
     if (!s)
-        return no_statement(error);
-    sqlite3_bind_int64(s, 1, state);
-    if (one_row(c, s, "reading a record", &code, error) == SQLITE_DONE)
-        code = fail(error, QUIPU_E_CORRUPT, NULL, "state %lld is missing; run `quipu verify`", (long long)state);
-    if (code == QUIPU_OK) {
-        if (previous)
-            *previous = sqlite3_column_int64(s, 1);
-        code = record_of_row(s, 4, 3, column_text(s, 2), out, error);
-    }
-    sqlite3_reset(s);
-    return code;
+        return error->code;
+    sqlite3_bind_int64(s, 1, number);
+    return show_states(c, s, visit, context, error);
 }
 
-int32_t state_newest(connection *c, quipu_str id, int64_t *out, quipu_error *error)
+static int32_t newest_state(connection *c, quipu_str id, int64_t *out, quipu_error *error)
 {
-    quipu_error own = { .struct_size = sizeof own };
-    int32_t code;
     *out = 0;
-    if (!error)
-        error = &own;
     sqlite3_stmt *s = connection_statement(c, STATEMENT_HEAD, error);
     if (!s)
-        return no_statement(error);
+        return error->code;
     bind_text(s, 1, id);
-    if (one_row(c, s, "looking for a record", &code, error) == SQLITE_ROW)
+    int rc = sqlite3_step(s);
+    if (rc == SQLITE_ROW)
         *out = sqlite3_column_int64(s, 0);
+    int32_t code = rc == SQLITE_ROW || rc == SQLITE_DONE ? QUIPU_OK : sqlite_fail(c, rc, doing, error);
     sqlite3_reset(s);
     return code;
 }
 
-/* The state of the id that was the newest when `last_state` was. */
-static int32_t state_at(connection *c, quipu_str id, int64_t last_state, int64_t *out, quipu_error *error)
+/* One step of the chain: the state is shown where it is old enough, else *state becomes the one before. */
+static int32_t step_back(connection *c, int64_t *state, int64_t last_state, line_state_fn visit, void *context,
+                         quipu_error *error)
 {
-    int32_t code = state_newest(c, id, out, error);
-    while (code == QUIPU_OK && *out > last_state) {
-        sqlite3_stmt *s = connection_statement(c, STATEMENT_STATE, error);
-        if (!s)
-            return no_statement(error);
-        sqlite3_bind_int64(s, 1, *out);
-        int64_t previous =
-            one_row(c, s, "reading a record", &code, error) == SQLITE_ROW ? sqlite3_column_int64(s, 1) : 0;
-        if (previous >= *out)
-            code = fail(error, QUIPU_E_CORRUPT, NULL, "the history of a record runs in a circle; run `quipu verify`");
-        *out = previous;
-        sqlite3_reset(s);
-        if (code == QUIPU_OK)
-            code = call_check(c->call, error);
-    }
-    return code;
-}
-
-/* The record as it is now, in one question. */
-static int32_t record_now(connection *c, quipu_str id, record **out, quipu_error *error)
-{
-    int32_t code;
-    sqlite3_stmt *s = connection_statement(c, STATEMENT_PRESENT, error);
+    sqlite3_stmt *s = connection_statement(c, STATEMENT_STATE, error);
     if (!s)
-        return no_statement(error);
-    bind_text(s, 1, id);
-    if (one_row(c, s, "reading a record", &code, error) == SQLITE_ROW)
-        code = record_of_row(s, 1, 2, id, out, error);
+        return error->code;
+    sqlite3_bind_int64(s, 1, *state);
+    if (*state <= last_state) {
+        *state = 0;
+        return show_states(c, s, visit, context, error);
+    }
+    int rc = sqlite3_step(s);
+    int64_t previous = rc == SQLITE_ROW ? sqlite3_column_int64(s, 2) : 0;
+    int32_t code =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? call_check(c->call, error) : sqlite_fail(c, rc, doing, error);
+    if (code == QUIPU_OK && (rc == SQLITE_DONE || previous >= *state))
+        code = fail(error, QUIPU_E_CORRUPT, NULL, "the chain of states is broken; run `quipu verify`");
     sqlite3_reset(s);
+    *state = previous;
     return code;
 }
 
-int32_t record_at(connection *c, quipu_str id, int64_t last_state, record **out, quipu_error *error)
+static int32_t show_state_of(connection *c, quipu_str id, int64_t last_state, line_state_fn visit, void *context,
+                             quipu_error *error)
 {
-    quipu_error own = { .struct_size = sizeof own };
     int64_t state;
-    *out = NULL;
-    if (!error)
-        error = &own;
-    if (last_state < 0)
-        return record_now(c, id, out, error);
-    int32_t code = state_at(c, id, last_state, &state, error);
-    return code == QUIPU_OK && state > 0 ? state_read(c, state, out, NULL, error) : code;
+    if (last_state < 0) {
+        sqlite3_stmt *s = connection_statement(c, STATEMENT_PRESENT, error);
+        if (!s)
+            return error->code;
+        bind_text(s, 1, id);
+        return show_states(c, s, visit, context, error);
+    }
+    int32_t code = newest_state(c, id, &state, error);
+    while (code == QUIPU_OK && state > 0)
+        code = step_back(c, &state, last_state, visit, context, error);
+    return code;
+}
+
+static int32_t show_range(connection *c, int statement, int64_t from, int64_t to, line_state_fn visit, void *context,
+                          quipu_error *error)
+{
+    sqlite3_stmt *s = connection_statement(c, statement, error);
+    if (!s)
+        return error->code;
+    sqlite3_bind_int64(s, 1, from);
+    sqlite3_bind_int64(s, 2, to);
+    return show_states(c, s, visit, context, error);
+}
+
+static int32_t show_newer(connection *c, int64_t from, int64_t to, line_state_fn visit, void *context,
+                          quipu_error *error)
+{
+    return show_range(c, STATEMENT_NEWER, from, to, visit, context, error);
+}
+
+static int32_t show_all(connection *c, int64_t from, int64_t to, line_state_fn visit, void *context, quipu_error *error)
+{
+    return show_range(c, STATEMENT_REPLAY, from, to, visit, context, error);
+}
+
+static int32_t show_older(connection *c, int64_t from, int64_t to, line_state_fn visit, void *context,
+                          quipu_error *error)
+{
+    return show_range(c, STATEMENT_OLDER, from, to, visit, context, error);
+}
+
+static int32_t last_state(connection *c, int64_t *out, quipu_error *error)
+{
+    *out = 0;
+    sqlite3_stmt *s = connection_statement(c, STATEMENT_LAST_STATE, error);
+    if (!s)
+        return error->code;
+    int rc = sqlite3_step(s);
+    if (rc == SQLITE_ROW)
+        *out = sqlite3_column_int64(s, 0);
+    int32_t code = rc == SQLITE_ROW ? QUIPU_OK : sqlite_fail(c, rc, doing, error);
+    sqlite3_reset(s);
+    return code;
 }
 
 /* ---- revisions ---- */
 
-static void take_name(sqlite3_stmt *s, int column, uint8_t out[20])
+static void take_name(sqlite3_stmt *s, int column, uint8_t out[LINE_NAME])
 {
     const void *name = sqlite3_column_blob(s, column);
-    if (name && sqlite3_column_bytes(s, column) == 20)
-        memcpy(out, name, 20);
+    if (name && sqlite3_column_bytes(s, column) == (int)LINE_NAME)
+        memcpy(out, name, LINE_NAME);
 }
 
-int32_t revision_newest(connection *c, revision_row *out, quipu_error *error)
+int32_t revision_newest(connection *c, line_revision *out, quipu_error *error)
 {
     quipu_error own = { .struct_size = sizeof own };
-    int32_t code;
-    *out = (revision_row){ 0 };
+    *out = (line_revision){ 0 };
     if (!error)
         error = &own;
     sqlite3_stmt *s = connection_statement(c, STATEMENT_NEWEST, error);
     if (!s)
-        return no_statement(error);
-    if (one_row(c, s, "looking for the newest revision", &code, error) == SQLITE_ROW) {
-        *out = (revision_row){ .revision = sqlite3_column_int64(s, 0),
-                               .last_state = sqlite3_column_int64(s, 1),
-                               .committed_at = sqlite3_column_int64(s, 2),
-                               .records = sqlite3_column_int64(s, 3) };
+        return error->code;
+    int rc = sqlite3_step(s);
+    if (rc == SQLITE_ROW) {
+        *out = (line_revision){ .revision = sqlite3_column_int64(s, 0),
+                                .last_state = sqlite3_column_int64(s, 1),
+                                .committed_at = sqlite3_column_int64(s, 2),
+                                .records = sqlite3_column_int64(s, 3) };
         take_name(s, 4, out->name);
     }
+    int32_t code = rc == SQLITE_ROW || rc == SQLITE_DONE ? QUIPU_OK : sqlite_fail(c, rc, doing, error);
     sqlite3_reset(s);
     return code;
 }
 
-int32_t revision_read(connection *c, int64_t number, revision_row *out, quipu_error *error)
+static int32_t show_revision(sqlite3_stmt *s, line_revision_fn visit, void *context, quipu_error *error)
 {
-    quipu_error own = { .struct_size = sizeof own };
-    int32_t code;
-    *out = (revision_row){ 0 };
-    if (number == 0)
-        return QUIPU_OK;
-    if (!error)
-        error = &own;
-    sqlite3_stmt *s = connection_statement(c, STATEMENT_REVISION, error);
+    uint8_t parent[LINE_NAME] = { 0 };
+    line_revision row = { .revision = sqlite3_column_int64(s, 0),
+                          .last_state = sqlite3_column_int64(s, 2),
+                          .records = sqlite3_column_int64(s, 3),
+                          .committed_at = sqlite3_column_int64(s, 5) };
+    quipu_revision texts = { .struct_size = sizeof texts,
+                             .time = sqlite3_column_int64(s, 4),
+                             .author = column_text(s, 6),
+                             .operation = column_text(s, 7),
+                             .source = column_text(s, 8),
+                             .subject = column_text(s, 9) };
+    take_name(s, 1, row.name);
+    take_name(s, 10, parent);
+    return visit(context, &row, parent, &texts, error);
+}
+
+static int32_t show_revisions(connection *c, int64_t from, uint64_t limit, line_revision_fn visit, void *context,
+                              quipu_error *error)
+{
+    int32_t code = QUIPU_OK;
+    int rc = SQLITE_DONE;
+    sqlite3_stmt *s = connection_statement(c, STATEMENT_REVISIONS, error);
     if (!s)
-        return no_statement(error);
-    sqlite3_bind_int64(s, 1, number);
-    if (one_row(c, s, "reading a revision", &code, error) == SQLITE_ROW) {
-        *out = (revision_row){ .revision = number,
-                               .last_state = sqlite3_column_int64(s, 2),
-                               .committed_at = sqlite3_column_int64(s, 4) };
-        take_name(s, 1, out->name);
-    } else if (code == QUIPU_OK) {
-        code = fail(error, QUIPU_E_NOT_FOUND, "revision", "there is no revision %lld", (long long)number);
-    }
+        return error->code;
+    sqlite3_bind_int64(s, 1, from);
+    sqlite3_bind_int64(s, 2, limit < INT64_MAX ? (int64_t)limit : INT64_MAX);
+    while (code == QUIPU_OK && (rc = sqlite3_step(s)) == SQLITE_ROW)
+        code = show_revision(s, visit, context, error);
+    if (code == QUIPU_OK && rc != SQLITE_DONE)
+        code = sqlite_fail(c, rc, doing, error);
     sqlite3_reset(s);
-    return code;
+    return code == LINE_ENOUGH ? QUIPU_OK : code;
 }
 
-/* committed_at never falls, so that the last revision made by then is found by halving. */
-static int32_t resolve_time(connection *c, int64_t end, revision_row *out, quipu_error *error)
+static int32_t find_named(connection *c, const uint8_t from[LINE_NAME], const uint8_t to[LINE_NAME], int64_t numbers[2],
+                          unsigned *count, quipu_error *error)
 {
-    int64_t low = 0, high;
-    int32_t code = revision_newest(c, out, error);
-    high = out->revision;
-    while (code == QUIPU_OK && low < high) {
-        int64_t middle = low + (high - low + 1) / 2;
-        code = revision_read(c, middle, out, error);
-        if (out->committed_at <= end)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    if (code == QUIPU_OK && low == 0)
-        return fail(error, QUIPU_E_NOT_FOUND, "as_of", "the store has no revision that old");
-    return code == QUIPU_OK ? revision_read(c, low, out, error) : code;
-}
-
-static int32_t unknown(quipu_str spec, quipu_error *error)
-{
-    return fail(error, QUIPU_E_NOT_FOUND, "revision", "there is no revision \"%.*s\"; see `quipu log`",
-                (int)(spec.len < 100 ? spec.len : 100), spec.ptr);
-}
-
-/* The N of "~N" at the end of a spec, which is cut off; "~" alone is one. */
-static int32_t take_distance(quipu_str *spec, int64_t *back, quipu_error *error)
-{
-    const char *tilde = spec->ptr && spec->len ? memchr(spec->ptr, '~', (size_t)spec->len) : NULL;
-    *back = 0;
-    if (!tilde)
-        return QUIPU_OK;
-    quipu_str digits = { tilde + 1, spec->len - (uint64_t)(tilde + 1 - spec->ptr) };
-    spec->len = (uint64_t)(tilde - spec->ptr);
-    *back = 1;
-    if (digits.len > 0 && (!json_integer_value(digits, back) || *back < 0))
-        return fail(error, QUIPU_E_INVALID, "revision", "behind ~ stands a number of revisions, as in HEAD~2");
-    return QUIPU_OK;
-}
-
-static int32_t resolve_name(connection *c, quipu_str spec, revision_row *out, quipu_error *error)
-{
-    char low[NAME_HEX], high[NAME_HEX];
-    uint8_t from[20], to[20];
-    int64_t number = 0;
-    int32_t code;
-    memset(low, '0', sizeof low);
-    memset(high, 'f', sizeof high);
-    if (spec.len < PREFIX_LEAST || spec.len > NAME_HEX)
-        return unknown(spec, error);
-    memcpy(low, spec.ptr, (size_t)spec.len);
-    memcpy(high, spec.ptr, (size_t)spec.len);
-    if (hex_decode(low, 20, from) != 0 || hex_decode(high, 20, to) != 0)
-        return unknown(spec, error);
+    int rc = SQLITE_DONE;
+    *count = 0;
     sqlite3_stmt *s = connection_statement(c, STATEMENT_REVISIONS_NAMED, error);
     if (!s)
-        return no_statement(error);
-    sqlite3_bind_blob(s, 1, from, sizeof from, SQLITE_STATIC);
-    sqlite3_bind_blob(s, 2, to, sizeof to, SQLITE_STATIC);
-    int rc = one_row(c, s, "looking for a revision", &code, error);
-    if (rc == SQLITE_ROW) {
-        number = sqlite3_column_int64(s, 0);
-        if (one_row(c, s, "looking for a revision", &code, error) == SQLITE_ROW)
-            code = fail(error, QUIPU_E_INVALID, "revision", "several revisions begin with %.*s; give more of it",
-                        (int)spec.len, spec.ptr);
-    } else if (code == QUIPU_OK) {
-        code = unknown(spec, error);
-    }
+        return error->code;
+    sqlite3_bind_blob(s, 1, from, (int)LINE_NAME, SQLITE_STATIC);
+    sqlite3_bind_blob(s, 2, to, (int)LINE_NAME, SQLITE_STATIC);
+    while (*count < 2 && (rc = sqlite3_step(s)) == SQLITE_ROW)
+        numbers[(*count)++] = sqlite3_column_int64(s, 0);
+    int32_t code = rc == SQLITE_ROW || rc == SQLITE_DONE ? QUIPU_OK : sqlite_fail(c, rc, doing, error);
     sqlite3_reset(s);
-    return code == QUIPU_OK ? revision_read(c, number, out, error) : code;
+    return code;
 }
 
-int32_t revision_resolve(connection *c, quipu_str spec, revision_row *out, quipu_error *error)
+static int32_t begin_snapshot(connection *c, quipu_error *error)
 {
-    quipu_error own = { .struct_size = sizeof own };
-    int64_t time = 0;
-    bool date = false;
-    *out = (revision_row){ 0 };
-    if (!error)
-        error = &own;
-    if (spec.len >= 10 && spec.ptr[4] == '-' && time_parse(spec, "as_of", &date, &time, NULL) == QUIPU_OK)
-        return resolve_time(c, date ? time + (int64_t)86400 * 1000000 - 1 : time, out, error);
-    quipu_str base = spec;
-    int64_t back;
-    int32_t code = take_distance(&base, &back, error);
-    if (code != QUIPU_OK)
-        return code;
-    code = QUIPU_IS(&base, "HEAD") ? revision_newest(c, out, error) : resolve_name(c, base, out, error);
-    if (code == QUIPU_OK && out->revision <= back)
-        return unknown(spec, error);
-    return code == QUIPU_OK && back > 0 ? revision_read(c, out->revision - back, out, error) : code;
+    return connection_run(c, STATEMENT_BEGIN_READ, doing, error);
 }
+
+const line_api sqlite_line = {
+    .struct_size = sizeof(line_api),
+    .component = "sqlite",
+    .take = reader_take,
+    .give = reader_give,
+    .snapshot = begin_snapshot,
+    .newest = revision_newest,
+    .revisions = show_revisions,
+    .named = find_named,
+    .state = show_numbered,
+    .state_of = show_state_of,
+    .newer = show_newer,
+    .replay = show_all,
+    .older = show_older,
+    .last_state = last_state,
+    .apply = sqlite_apply,
+};

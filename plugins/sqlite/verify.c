@@ -130,7 +130,7 @@ static int32_t verify_rule(verification *v, const rule *r, int *rc)
 
 static int32_t verify_revisions(verification *v)
 {
-    revision_row newest = { 0 };
+    line_revision newest = { 0 };
     int32_t code = QUIPU_OK;
     int rc = SQLITE_OK;
     for (size_t i = 0; i < sizeof rules / sizeof rules[0] && code == QUIPU_OK && (rc & 0xff) != SQLITE_CORRUPT; i++)
@@ -174,15 +174,16 @@ static int32_t verify_states(verification *v)
     sqlite3_stmt *s = NULL;
     uint64_t count = 0;
     int32_t code = QUIPU_OK;
-    int rc = sqlite3_prepare_v2(v->c->db, "SELECT id, json, version FROM states ORDER BY state", -1, &s, NULL);
+    int rc = sqlite3_prepare_v2(
+        v->c->db, "SELECT state, revision, previous, id, version, json FROM states ORDER BY state", -1, &s, NULL);
     while (code == QUIPU_OK && (rc == SQLITE_OK || rc == SQLITE_ROW)) {
         rc = sqlite3_step(s);
         if (rc != SQLITE_ROW)
             break;
         record *r;
-        quipu_str id = column_text(s, 0);
-        if (record_of_row(s, 1, 2, id, &r, NULL) == QUIPU_E_CORRUPT)
-            code = tell(v, QUIPU_FINDING_DAMAGE, "records", id.ptr,
+        line_state stored = state_of_row(s);
+        if (line_record(&stored, &r, NULL) == QUIPU_E_CORRUPT)
+            code = tell(v, QUIPU_FINDING_DAMAGE, "records", stored.id.ptr,
                         "its text is not that of its version: bring a copy back, or write the record anew", 0);
         record_free(r);
         if (++count % PROGRESS_EVERY == 0 && code == QUIPU_OK && v->flags & QUIPU_VERIFY_PROGRESS)
@@ -197,6 +198,7 @@ static int32_t verify_states(verification *v)
 /* ---- the saved index ---- */
 
 typedef struct comparison {
+    const line_store *line;
     connection *c;
     uint64_t shown, wrong;
 } comparison;
@@ -205,7 +207,7 @@ static int32_t compare_hit(void *context, const quipu_hit *hit)
 {
     comparison *x = context;
     record *r = NULL;
-    int32_t code = record_at(x->c, hit->record->id, -1, &r, NULL);
+    int32_t code = line_record_at(x->line, x->c, hit->record->id, -1, &r, NULL);
     x->shown++;
     x->wrong += code == QUIPU_OK && (!r || !str_same(record_view(r)->version, hit->record->version));
     record_free(r);
@@ -216,8 +218,8 @@ static int32_t verify_index(verification *v)
 {
     quipu_filter all = { .struct_size = sizeof all, .flags = QUIPU_FILTER_EXPIRED, .now = QUIPU_TIME_NONE };
     quipu_scan scan = { .struct_size = sizeof scan, .filter = &all };
-    comparison x = { 0 };
-    revision_row newest = { 0 };
+    comparison x = { .line = &v->self->line };
+    line_revision newest = { 0 };
     view *held;
     int32_t code = views_take(v->self->views, (quipu_str){ 0 }, &held, v->error);
     if (code == QUIPU_E_CORRUPT)
@@ -257,7 +259,7 @@ static int32_t verify_index_anyhow(verification *v)
         return fail(v->error, QUIPU_E_NO_MEMORY, NULL, "no memory to verify the index");
     *strrchr(folder, '/') = '\0';
     int32_t code =
-        views_open(&sqlite_views, self, self->host, folder, !repairs(v), self->language, &self->views, v->error);
+        views_open(&line_views, &self->line, self->host, folder, !repairs(v), self->language, &self->views, v->error);
     if (code == QUIPU_OK)
         code = verify_index(v);
     views_close(self->views);

@@ -27,7 +27,7 @@ typedef struct step {
 typedef struct transaction {
     quipu_backend *self;
     connection *c;
-    revision_row at;
+    line_revision at;
     int64_t now;
     bool words; /* the store has a table of words for SQL programs */
 } transaction;
@@ -35,14 +35,6 @@ typedef struct transaction {
 static const char doing[] = "writing a change";
 
 enum { TRIES = 20 };
-
-/* A revision's name follows from its change id: looking for one is looking for the other. */
-static void name_of(const uint8_t change_id[16], uint8_t out[20])
-{
-    uint8_t bytes[6 + 16] = { 'q', 'u', 'i', 'p', 'u', 0 };
-    memcpy(bytes + 6, change_id, 16);
-    hash_sha1(bytes, sizeof bytes, out);
-}
 
 /* ---- planning one set ---- */
 
@@ -62,8 +54,9 @@ static int32_t read_before(connection *c, quipu_str id, step *s, quipu_error *er
     int rc = sqlite3_step(q);
     int32_t code = QUIPU_OK;
     if (rc == SQLITE_ROW) {
-        s->previous = sqlite3_column_int64(q, 0);
-        code = record_of_row(q, 1, 2, id, &s->before, error);
+        line_state present = state_of_row(q);
+        s->previous = present.state;
+        code = line_record(&present, &s->before, error);
     } else if (rc != SQLITE_DONE) {
         code = sqlite_fail(c, rc, doing, error);
     }
@@ -95,7 +88,7 @@ static int32_t was_applied(transaction *t, const uint8_t change_id[16], bool *ap
     sqlite3_stmt *s = connection_statement(t->c, STATEMENT_IS_APPLIED, error);
     if (!s)
         return error->code;
-    name_of(change_id, name);
+    line_name_of(change_id, name);
     sqlite3_bind_blob(s, 1, name, sizeof name, SQLITE_STATIC);
     int rc = sqlite3_step(s);
     *applied = *applied || rc == SQLITE_ROW;
@@ -210,7 +203,7 @@ static int32_t write_set(transaction *t, write_request *r, const step *steps)
     const quipu_record *told = NULL;
     int32_t code = QUIPU_OK;
     t->at.revision++;
-    name_of(set->change_id, t->at.name);
+    line_name_of(set->change_id, t->at.name);
     for (uint64_t i = 0; i < set->changes.count && code == QUIPU_OK; i++) {
         const quipu_change *change = QUIPU_AT(quipu_change, &set->changes, i);
         if (!steps[i].alters)
