@@ -207,7 +207,6 @@ quipu_str value_text(const cJSON *node, buffer *scratch);
 
 /* changes.c: how two states of a record differ. */
 void changes_print(const cli *c, const quipu_difference *d);
-void changes_json(const quipu_difference *d, buffer *out);
 
 /* cmd_sync.c: what a merge did. */
 int print_merge_report(const cli *c, const quipu_merge_report *r);

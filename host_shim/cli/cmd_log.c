@@ -1,4 +1,5 @@
 /* cmd_log.c - `quipu log`, `show` and `diff`: what happened, who did it, and what it changed. */
+#include "../core/difference.h"
 #include "cli.h"
 
 #include <base/fail.h>
@@ -57,38 +58,6 @@ static void history_end(history *h)
     buffer_free(&h->json);
 }
 
-static void append_text_member(buffer *out, const char *name, quipu_str text)
-{
-    if (!text.ptr)
-        return;
-    buffer_printf(out, ",\"%s\":", name);
-    json_print_string(text, out);
-}
-
-static void append_time_member(buffer *out, const char *name, int64_t time)
-{
-    if (time == QUIPU_TIME_NONE)
-        return;
-    buffer_printf(out, ",\"%s\":\"", name);
-    time_print(time, out);
-    buffer_append_char(out, '"');
-}
-
-/* Without the closing brace. */
-static void append_revision(buffer *out, const quipu_revision *r)
-{
-    buffer_append_text(out, "{\"revision\":");
-    json_print_string(r->name, out);
-    append_text_member(out, "parent", r->parent);
-    append_text_member(out, "author", r->author);
-    append_time_member(out, "time", r->time);
-    append_time_member(out, "committed_at", r->committed_at);
-    append_text_member(out, "operation", r->operation);
-    append_text_member(out, "subject", r->subject);
-    append_text_member(out, "source", r->source);
-    buffer_printf(out, ",\"foreign\":%s", r->flags & QUIPU_REVISION_FOREIGN ? "true" : "false");
-}
-
 static void format_time(int64_t time, char out[17])
 {
     buffer text = { 0 };
@@ -126,7 +95,7 @@ static int32_t log_revision(void *context, const quipu_revision *r)
         return code;
     if (h->c->json) {
         buffer_append_text(&h->json, h->count > 0 ? "," : "");
-        append_revision(&h->json, r);
+        revision_json(r, &h->json);
         buffer_append_char(&h->json, '}');
     } else {
         print_revision(h, r);
@@ -172,7 +141,7 @@ static int32_t show_difference(void *context, const quipu_difference *d)
     if (h->c->json) {
         if (h->count > 0)
             buffer_append_char(&h->json, ',');
-        changes_json(d, &h->json);
+        difference_json(d, &h->json);
     } else {
         changes_print(h->c, d);
     }
@@ -201,7 +170,7 @@ static int32_t show_header(void *context, const quipu_revision *r)
     quipu_str message = r->message.ptr && !scope_given(h->c) ? r->message : r->subject;
     snprintf(h->resolved, sizeof h->resolved, "%.*s", (int)r->name.len, r->name.ptr);
     if (h->c->json) {
-        append_revision(&h->json, r);
+        revision_json(r, &h->json);
         buffer_append_text(&h->json, ",\"message\":");
         json_print_string(message, &h->json);
         buffer_append_text(&h->json, ",\"changes\":[");

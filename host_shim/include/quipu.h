@@ -316,6 +316,25 @@ QUIPU_API int32_t quipu_get_json(quipu *q, const quipu_str *request, quipu_sink_
 QUIPU_API int32_t quipu_replay_json(quipu *q, const quipu_str *receipt, const quipu_str *query, quipu_sink_fn sink,
                                     void *context, const quipu_call *call, quipu_error *error);
 
+/* The history, where the backend has history/1. [any-thread] [may-block]
+ * log:  {"id","from","limit" (100),"scope"} -> {"revisions":[{"revision","parent","author","time","committed_at","operation","subject",
+ *       "source","foreign","message"?}]}, newest first; with a scope only revisions that changed a record of it, without message
+ * diff: {"from" (the parent of "to"),"to" ("HEAD"),"id","scope"} ->
+ *       {"changes":[{"id","change":"added"|"changed"|"removed","fields":[{"field","before"?,"after"?}],"before"?,"after"?}]}
+ * undo: {"revision","scope"} takes back what a revision changed; {"id","as_of","scope"} gives one record the state that it had; as a new
+ *       revision -> {"revision","changed"}. options: who and why, as for any write; or NULL
+ * Errors: UNSUPPORTED (field "backend": it keeps no history), INVALID (an unknown member, by name), SCOPE (the revision also changed
+ * records outside of the scope), CONFLICT (a record has changed since), and those of history/1. */
+QUIPU_API int32_t quipu_log_json(quipu *q, const quipu_str *request, quipu_sink_fn sink, void *context,
+                                 const quipu_call *call, quipu_error *error);
+QUIPU_API int32_t quipu_diff_json(quipu *q, const quipu_str *request, quipu_sink_fn sink, void *context,
+                                  const quipu_call *call, quipu_error *error);
+QUIPU_API int32_t quipu_undo_json(quipu *q, const quipu_str *request, const quipu_write_options *options,
+                                  quipu_sink_fn sink, void *context, const quipu_call *call, quipu_error *error);
+/* Figures about the store as one JSON object, as `quipu stats --json` shows them; names in the order of the backend. [any-thread] [may-block] */
+QUIPU_API int32_t quipu_stats_json(quipu *q, quipu_sink_fn sink, void *context, const quipu_call *call,
+                                   quipu_error *error);
+
 /* A filter from its JSON forms (docs/filters.md); either may be absent. [any-thread] [fast]
  * out: handed over, ended with quipu_filter_free. */
 typedef struct quipu_parsed_filter quipu_parsed_filter;
