@@ -20,6 +20,11 @@ static inline uint32_t get_u32(const uint8_t *in)
     return (uint32_t)in[0] << 24 | (uint32_t)in[1] << 16 | (uint32_t)in[2] << 8 | in[3];
 }
 
+static inline uint64_t get_u64(const uint8_t *in)
+{
+    return (uint64_t)get_u32(in) << 32 | get_u32(in + 4);
+}
+
 static inline void append_u32(buffer *out, uint32_t value)
 {
     uint8_t bytes[4];

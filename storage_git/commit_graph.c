@@ -9,11 +9,6 @@ enum { HEADER = 8, CHUNK_ENTRY = 12, FANOUT = 256 * 4, EACH = 36, FILTERS_HEADER
 
 #define CHUNK(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
-static uint64_t get_u64(const uint8_t *in)
-{
-    return (uint64_t)get_u32(in) << 32 | get_u32(in + 4);
-}
-
 typedef struct chunk {
     const uint8_t *bytes; /* NULL: not there */
     size_t len;

@@ -1,6 +1,7 @@
 /* pack_files.c - see pack_files.h, and the counting and cleaning of pack_merge.h. */
 #include "pack_files.h"
 
+#include "multi_pack.h"
 #include "os.h"
 #include "pack_retired.h"
 
@@ -214,9 +215,7 @@ void pack_remove(const char *folder, const char *name)
 {
     static const char *const beside[] = { ".bitmap", ".rev", ".mtimes" };
     buffer path = { 0 };
-    path_of(folder, "multi-pack-index", "", &path);
-    if (!path.failed && access(path.bytes, F_OK) == 0)
-        os->unlink(path.bytes);
+    multi_pack_remove(folder);
     for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++) {
         path_of(folder, name, beside[i], &path);
         if (!path.failed && access(path.bytes, F_OK) == 0)

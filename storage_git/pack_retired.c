@@ -1,6 +1,7 @@
 /* pack_retired.c - see pack_retired.h. */
 #include "pack_retired.h"
 
+#include "multi_pack.h"
 #include "os.h"
 
 #include <base/fail.h>
@@ -292,4 +293,5 @@ void retired_sweep(const char *folder, bool all)
             sweep(folder, &list, staying);
     }
     pack_list_free(&list);
+    multi_pack_drop_stale(folder);
 }

@@ -241,6 +241,47 @@ static void a_multi_pack_index_is_not_left_to_name_what_is_gone(void **state)
     git_store_close(s);
 }
 
+/* Stock git takes no lock of ours: it may put an index in place just after the packs that it names are gone. */
+static void a_multi_pack_index_that_names_what_is_gone_is_taken_away(void **state)
+{
+    char before[128];
+    (void)state;
+    git_store *s = filled_store();
+    shell("git multi-pack-index write && cp objects/pack/multi-pack-index .");
+    digest(before);
+    assert_int_equal(repack(s, &no_limits), REPACK_DONE);
+    shell("cp multi-pack-index objects/pack/ && ! git multi-pack-index verify && ! git fsck");
+    commit_file(s, 1000);
+    digest(before);
+    assert_int_equal(repack(s, &no_limits), REPACK_DONE);
+    assert_is_still(before);
+    shell("cp multi-pack-index objects/pack/");
+    git_store_close(s);
+    s = open_store();
+    assert_is_still(before);
+    shell("printf 'MIDX no more' >objects/pack/multi-pack-index");
+    git_store_close(s);
+    s = open_store();
+    assert_is_still(before);
+    shell("mkdir objects/pack/multi-pack-index.d && touch objects/pack/multi-pack-index.d/multi-pack-index-chain");
+    git_store_close(s);
+    s = open_store();
+    shell("! test -e objects/pack/multi-pack-index.d/multi-pack-index-chain");
+    git_store_close(s);
+}
+
+static void a_multi_pack_index_that_is_good_stays(void **state)
+{
+    (void)state;
+    git_store *s = filled_store();
+    shell("git multi-pack-index write");
+    commit_file(s, 1000);
+    git_store_close(s);
+    s = open_store();
+    shell("test -e objects/pack/multi-pack-index && git multi-pack-index verify && git fsck --strict");
+    git_store_close(s);
+}
+
 /* ---- damage is not copied ---- */
 
 static void damage_is_reported_and_everything_stays(void **state)
@@ -596,6 +637,8 @@ int main(void)
         TEST(a_limit_that_is_too_tight_changes_nothing),
         TEST(packs_with_a_keep_are_left_alone),
         TEST(a_multi_pack_index_is_not_left_to_name_what_is_gone),
+        TEST(a_multi_pack_index_that_names_what_is_gone_is_taken_away),
+        TEST(a_multi_pack_index_that_is_good_stays),
         TEST(damage_is_reported_and_everything_stays),
         TEST(an_index_that_names_the_wrong_object_is_noticed),
         TEST(only_one_maintenance_runs_at_a_time),
