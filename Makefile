@@ -9,7 +9,7 @@
 #   make fuzz            searches each parser of outside bytes for FUZZ_SECONDS=20 with libFuzzer; needs clang
 #   make check-abi       the public headers: language standards, layout, tags, abidiff; make update-abi writes the references anew
 #   make lint            formatting, clang-tidy, cppcheck, dependency rules, shellcheck; make format formats
-#   make bench-X         bench/bench_X.c: slot (a call through the slot), swap (calls beside live swaps), adds (durable adds into a git store), storage (filling one, beside its peers), index (opening, searching, looking back), search (vectors, beside their peers), backends (all of them, beside SQLite alone)
+#   make bench-X         bench/bench_X.c: slot (a call through the slot), swap (calls beside live swaps), adds (durable adds into a git store), storage (filling one, beside its peers), index (opening, searching, looking back), search (vectors, beside their peers), backends (all of them, beside SQLite alone), embed (the embedder bert, beside sentence-transformers)
 #   make man             man pages and shell completions, into build/share
 #   make install         PREFIX=/usr/local DESTDIR=; make uninstall takes it back
 #   make setup           installs what is needed to build; test and demo do it themselves
@@ -239,9 +239,10 @@ demo-run: all
 
 # bench/bench_X.c, with bench/X_*.c, is run by `make bench-X`; N= sets the size, docs/benchmarks.md says more.
 BENCHES := $(patsubst bench/bench_%.c,%,$(wildcard bench/bench_*.c))
+PARTS_bench_embed := $(filter-out %/embed_bert.c,$(wildcard plugins/embed_bert/*.c))
 define bench_rule
 .PHONY: bench-$(1)
-$(B)/bench/bench_$(1): $(call objects,bench/bench_$(1).c $(wildcard bench/$(1)_*.c)) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
+$(B)/bench/bench_$(1): $(call objects,bench/bench_$(1).c $(wildcard bench/$(1)_*.c) $(PARTS_bench_$(1))) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -pie -o $$@ $$^ $$(STORAGE_LIBS) $$(SDK_LIBS) $$(BASE_LIBS) $$(SQLITE_LIBS) -ldl
