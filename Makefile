@@ -4,12 +4,15 @@
 #   make test            every test; T="test_a test_b" for some; SAN=address,undefined or SAN=thread for the same under a sanitizer
 #   make test-long       the fault harness of tests/crash/ in full: thousands of crashes and power cuts, 32 writers; 1,000 live swaps (some twenty minutes)
 #   make test-models    embedders with their real models, which it fetches
+#   make test-hosts     the Python package in real hosts, which it fetches, and its wheel; HOSTS=tests/hosts/NAME.sh for one
 #   make test-mutants   each check of the validator against the plugin that it was made for
 #   make test-valgrind   the unit tests under valgrind
 #   make fuzz            searches each parser of outside bytes for FUZZ_SECONDS=20 with libFuzzer; needs clang
 #   make check-abi       the public headers: language standards, layout, tags, abidiff; make update-abi writes the references anew
 #   make lint            formatting, clang-tidy, cppcheck, dependency rules, shellcheck; make format formats
 #   make bench-X         bench/bench_X.c: slot (a call through the slot), swap (calls beside live swaps), adds (durable adds into a git store), storage (filling one, beside its peers), index (opening, searching, looking back), search (vectors, beside their peers), backends (all of them, beside SQLite alone), embed (the embedder bert, beside sentence-transformers)
+#   make bench-X         bench/bench_X.c: slot (a call through the slot), swap (calls beside live swaps), adds (durable adds into a git store), storage (filling one, beside its peers), index (opening, searching, looking back), search (vectors, beside their peers), backends (all of them, beside SQLite alone)
+#   make wheel           the Python package with the library and the plugins in it, into build/wheels; needs pip and its setuptools
 #   make man             man pages and shell completions, into build/share
 #   make install         PREFIX=/usr/local DESTDIR=; make uninstall takes it back
 #   make setup           installs what is needed to build; test and demo do it themselves
@@ -250,6 +253,19 @@ bench-$(1): $(B)/bench/bench_$(1) all
 	@BUILD=$$(abspath $$(B)) SOURCE=$(CURDIR) $$<
 endef
 $(foreach b,$(BENCHES),$(eval $(call bench_rule,$(b))))
+
+# ---- Python ----
+
+.PHONY: wheel
+wheel: all
+	@mkdir -p $(B)/wheels
+	@python3 -m pip wheel -q --disable-pip-version-check --no-deps -w $(B)/wheels . && ls $(B)/wheels
+
+# Real hosts in Python, whose packages are fetched into build/hosts; tests/hosts/NAME.sh prints TAP, and skips where something cannot be had.
+HOSTS ?= $(wildcard tests/hosts/*.sh)
+.PHONY: test-hosts
+test-hosts: all $(B)/tests/runner
+	@$(RUN_TESTS) -l 900 $(HOSTS)
 
 # ---- what the program itself writes: man pages and completions ----
 
