@@ -11,7 +11,6 @@
 #   make check-abi       the public headers: language standards, layout, tags, abidiff; make update-abi writes the references anew
 #   make lint            formatting, clang-tidy, cppcheck, dependency rules, shellcheck; make format formats
 #   make bench-X         bench/bench_X.c: slot (a call through the slot), swap (calls beside live swaps), adds (durable adds into a git store), storage (filling one, beside its peers), index (opening, searching, looking back), search (vectors, beside their peers), backends (all of them, beside SQLite alone), embed (the embedder bert, beside sentence-transformers)
-#   make bench-X         bench/bench_X.c: slot (a call through the slot), swap (calls beside live swaps), adds (durable adds into a git store), storage (filling one, beside its peers), index (opening, searching, looking back), search (vectors, beside their peers), backends (all of them, beside SQLite alone)
 #   make wheel           the Python package with the library and the plugins in it, into build/wheels; needs pip and its setuptools
 #   make man             man pages and shell completions, into build/share
 #   make install         PREFIX=/usr/local DESTDIR=; make uninstall takes it back
