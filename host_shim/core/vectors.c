@@ -47,6 +47,41 @@ int32_t quipu_embed_pending(quipu *q, quipu_vectors_fn progress, void *context, 
     return code;
 }
 
+static int32_t enter_embedder(quipu *q, passage *p, quipu_error *error)
+{
+    int32_t code = handle_enter(q, p, error);
+    if (code != QUIPU_OK || q->host.embedder_api)
+        return code;
+    return handle_leave(q, p, fail(error, QUIPU_E_UNSUPPORTED, "embedder", "the store was opened without an embedder"),
+                        error);
+}
+
+int32_t quipu_read_model(quipu *q, quipu_model *out, quipu_error *error)
+{
+    passage p;
+    int32_t code = enter_embedder(q, &p, error);
+    if (code != QUIPU_OK)
+        return code;
+    return handle_leave(q, &p, q->host.embedder_api->model(q->host.embedder, out, error), error);
+}
+
+int32_t quipu_embed_texts(quipu *q, const quipu_array *texts, uint32_t purpose, quipu_vector_fn visit, void *context,
+                          const quipu_call *call, quipu_error *error)
+{
+    passage p;
+    if (!texts || !visit || purpose > QUIPU_EMBED_QUERY)
+        return fail(error, QUIPU_E_INVALID,
+                    !texts   ? "texts"
+                    : !visit ? "visit"
+                             : "purpose",
+                    "texts and visit must be there, and purpose be one of QUIPU_EMBED_*");
+    int32_t code = enter_embedder(q, &p, error);
+    if (code != QUIPU_OK)
+        return code;
+    return handle_leave(
+        q, &p, q->host.embedder_api->embed(q->host.embedder, texts, purpose, visit, context, call, error), error);
+}
+
 static bool exchange(char **text, const char *by)
 {
     free(*text);

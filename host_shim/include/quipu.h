@@ -245,6 +245,13 @@ QUIPU_API int32_t quipu_read_stats(quipu *q, quipu_stat_fn visit, void *context,
 QUIPU_API int32_t quipu_read_vectors(quipu *q, quipu_vectors_state *out, const quipu_call *call, quipu_error *error);
 QUIPU_API int32_t quipu_embed_pending(quipu *q, quipu_vectors_fn progress, void *context, const quipu_call *call,
                                       quipu_error *error);
+/* The model of the embedder that the handle has: id and dimension; its texts are the handle's until quipu_close. [any-thread] [fast]
+ * out: lent with struct_size set. Errors: UNSUPPORTED (field "embedder": there is none), and those of the embedder. */
+QUIPU_API int32_t quipu_read_model(quipu *q, quipu_model *out, quipu_error *error);
+/* Turns texts, an array of quipu_str, into vectors by it; one visit a text, in any order. [any-thread] [may-block]
+ * purpose: QUIPU_EMBED_PASSAGE or QUIPU_EMBED_QUERY. Errors: as above, and INVALID, NETWORK, TIMEOUT, CANCELLED. */
+QUIPU_API int32_t quipu_embed_texts(quipu *q, const quipu_array *texts, uint32_t purpose, quipu_vector_fn visit,
+                                    void *context, const quipu_call *call, quipu_error *error);
 /* Makes the embedder that the handle was opened with, and its settings, those of the store, which later opens take. [any-thread] [may-block]
  * Until then a store answers by the embedder that it was made with. Errors: READ_ONLY, DENIED, IO, FULL. */
 QUIPU_API int32_t quipu_keep_embedder(quipu *q, quipu_error *error);

@@ -171,16 +171,28 @@ class Searches(Case):
             for vector in ([0.0] * 3 + ["x"],):
                 with self.assertRaises(errors.InvalidError):
                     store.search_vector(vector)
-            dimension = 256
-            for width in (256, 384, 512, 1024):
-                try:
-                    found = store.search_vector(array.array("f", [1.0] + [0.0] * (width - 1)), k=2)
-                    dimension = width
-                    break
-                except errors.InvalidError:
-                    continue
-            self.assertEqual(len(found), 2)
-            self.assertEqual(len(store.search_vector([1.0] + [0.0] * (dimension - 1), k=2)), 2)
+            model, dimension = store.model
+            self.assertIn("hash", model)
+            vector = store.embed(["blue whale"], query=True)[0]
+            self.assertEqual(len(vector), dimension)
+            self.assertAlmostEqual(sum(x * x for x in vector), 1, places=4)
+            self.assertEqual(store.search_vector(vector, k=2)[0]["id"], wanted)
+            self.assertEqual(len(store.search_vector(list(vector), k=2)), 2)
+
+    def test_vectors_are_written_where_the_caller_wants_them(self):
+        with Store(self.path("vectors"), embedder="hash") as store:
+            dimension = store.model[1]
+            out = array.array("f", bytes(2 * dimension * 4))
+            self.assertIs(store.embed(["a b c", "d e f"], out=out), out)
+            self.assertEqual(out[dimension:], store.embed(["d e f"])[0])
+            for wrong in (array.array("f", [0.0]), array.array("d", bytes(2 * dimension * 8)), bytes(2 * dimension * 4)):
+                with self.assertRaises(errors.InvalidError):
+                    store.embed(["a", "b"], out=wrong)
+            with self.assertRaises(errors.InvalidError):
+                store.embed("one text")
+            self.assertEqual(store.embed([]), [])
+        with self.assertRaises(errors.UnsupportedError):
+            self.store.embed(["x"])
 
     def test_bad_questions(self):
         self.assertEqual(self.store.search(""), [])

@@ -135,10 +135,10 @@ class AsyncStore:
         return found
 
     def __getattr__(self, name: str) -> Any:
-        """log, diff, revert, restore, stats, flush, digest, swap, replay, embed_pending: as of the store, each a coroutine."""
+        """log, diff, revert, restore, stats, flush, digest, swap, replay, embed, embed_pending: as of the store, coroutines."""
         if name not in _OTHERS:
             raise AttributeError(f"AsyncStore has no {name}")
         return functools.partial(self._run, getattr(self.store, name))
 
 
-_OTHERS = frozenset(("log", "diff", "revert", "restore", "stats", "flush", "digest", "swap", "replay", "embed_pending"))
+_OTHERS = frozenset(("log", "diff", "revert", "restore", "stats", "flush", "digest", "swap", "replay", "embed", "embed_pending"))

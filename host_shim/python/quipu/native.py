@@ -222,9 +222,14 @@ class Search(Structure):
     ]
 
 
+class Model(Structure):
+    _fields_ = [("struct_size", c_uint32), ("dimension", c_uint32), ("id", Text), ("batch", c_uint64)]
+
+
 SinkFn = CFUNCTYPE(c_int32, c_void_p, c_void_p, c_uint64)
 HitFn = CFUNCTYPE(c_int32, c_void_p, POINTER(Hit))
 WrittenFn = CFUNCTYPE(None, c_void_p, c_uint64, POINTER(Text), c_void_p)
+VectorFn = CFUNCTYPE(c_int32, c_void_p, c_uint64, c_void_p, c_uint64)
 SwapFn = CFUNCTYPE(c_int32, c_void_p, POINTER(SwapProgress))
 VectorsFn = CFUNCTYPE(c_int32, c_void_p, c_uint64, c_uint64)
 
@@ -331,6 +336,10 @@ stats_json = _function("quipu_stats_json", c_int32, c_void_p, SinkFn, c_void_p, 
 flush = _function("quipu_flush", c_int32, c_void_p, POINTER(Call), POINTER(Error))
 digest = _function("quipu_digest", c_int32, c_void_p, c_char_p, POINTER(c_uint64), POINTER(Call), POINTER(Error))
 embed_pending = _function("quipu_embed_pending", c_int32, c_void_p, VectorsFn, c_void_p, POINTER(Call), POINTER(Error))
+read_model = _function("quipu_read_model", c_int32, c_void_p, POINTER(Model), POINTER(Error))
+embed_texts = _function(
+    "quipu_embed_texts", c_int32, c_void_p, POINTER(Array), c_uint32, VectorFn, c_void_p, POINTER(Call), POINTER(Error)
+)
 swap = _function(
     "quipu_swap",
     c_int32,
@@ -443,6 +452,16 @@ def call_of(timeout: float | None, cancel: CancelToken | None, now_ns: Callable[
     if cancel is not None:
         call.cancel = ctypes.pointer(cancel.native)
     return byref(call)
+
+
+def floats_into(out: Any, rows: int, width: int) -> int:
+    """The address of a float32 array that takes `rows` vectors; INVALID where it cannot."""
+    view = memoryview(out)
+    if view.format != "f" or view.readonly or not view.contiguous or view.nbytes != rows * width * 4:
+        raise errors.InvalidError(
+            f"the array must be float32, writable, in one piece, with {rows} x {width} numbers", code=-1, field="out"
+        )
+    return ctypes.addressof(c_char.from_buffer(view.cast("B"))) if view.nbytes else 0
 
 
 def floats_of(vector: Any) -> Any:

@@ -13,6 +13,7 @@ libquipu works. After ``os.fork`` the child opens the store anew by itself, at i
 
 from __future__ import annotations
 
+import array
 import atexit
 import builtins
 import ctypes
@@ -29,7 +30,7 @@ from typing import (
 )
 
 from . import native
-from .errors import NotFoundError, StateError
+from .errors import InvalidError, NotFoundError, StateError
 from .native import CancelToken, lent, text
 from .writing import Delete, JsonObject, Patch, Put, Record, Step, Written, encode, native_step, plain, write_options
 
@@ -625,6 +626,54 @@ class Store:
         out, count = create_string_buffer(72), c_uint64()
         self._call(native.digest, out, byref(count), None)
         return out.value.decode("ascii"), count.value
+
+    @property
+    def model(self) -> tuple[str, int]:
+        """The id of the embedder's model, and the numbers in a vector. UnsupportedError where there is no embedder."""
+        model = native.Model(sizeof(native.Model))
+        self._call(native.read_model, byref(model))
+        return model.id.get() or "", model.dimension
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        query: bool = False,
+        out: Any = None,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Any:
+        """The vectors of these texts by the store's embedder, each of unit length.
+
+        Args:
+            texts: what is embedded.
+            query: they are questions, not texts that are stored; some models tell them apart.
+            out: a float32 array of (texts, dimension), numpy's for one, into which the vectors are written; it is returned.
+                None: a list of array.array.
+        """
+        if isinstance(texts, str):
+            raise InvalidError("texts must be a list of texts", code=-1, field="texts")
+        width = self.model[1]
+        rows = [array.array("f", bytes(4 * width)) for _ in texts] if out is None else []
+        start = 0 if out is None else native.floats_into(out, len(texts), width)
+        strings = (native.Str * len(texts))(*map(text, texts))
+
+        def take(_context: Any, index: int, vector: int, count: int) -> int:
+            if count != width or index >= len(texts):
+                return -22
+            place = rows[index].buffer_info()[0] if out is None else start + index * width * 4
+            ctypes.memmove(place, vector, count * 4)
+            return 0
+
+        self._call(
+            native.embed_texts,
+            byref(native.Array(ctypes.addressof(strings), len(texts), sizeof(native.Str))),
+            1 if query else 0,
+            native.VectorFn(take),
+            None,
+            native.call_of(timeout, cancel, _monotonic),
+        )
+        return rows if out is None else out
 
     def embed_pending(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Makes every vector that is pending. progress: told (done, total) after each batch."""
