@@ -141,7 +141,7 @@ static int32_t show_difference(void *context, const quipu_difference *d)
     if (h->c->json) {
         if (h->count > 0)
             buffer_append_char(&h->json, ',');
-        difference_json(d, &h->json);
+        difference_json(d, true, &h->json);
     } else {
         changes_print(h->c, d);
     }

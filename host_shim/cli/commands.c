@@ -11,6 +11,7 @@
 #define MODES "hybrid lexical vector"
 #define KINDS "memory message relation assembly summary file"
 #define ROLES "user assistant system tool"
+#define PROFILES "quipu"
 
 /* Rows that several commands share. */
 #define FIELD_OPTIONS                                                                                                  \
@@ -164,6 +165,11 @@ static const option_spec validate_options[] = {
     { "settings", 0, "JSON", "what its backends and embedders are opened with", NULL },
     { "format", 0, "FORM", "text (default), json, tap, junit or markdown", "text json tap junit markdown" },
     { "list", 0, NULL, "show the checks, run none", NULL },
+    OPTIONS_END,
+};
+static const option_spec mcp_options[] = {
+    { "profile", 'p', "NAME", "which tools there are: " PROFILES " (quipu)", PROFILES },
+    { "read-only", 0, NULL, "only the tools that change nothing", NULL },
     OPTIONS_END,
 };
 static const option_spec help_options[] = { { "man", 0, NULL, "as a man page (roff)", NULL }, OPTIONS_END };
@@ -376,6 +382,19 @@ const command cli_commands[] = {
       "validator. "
       "`make check` in it builds the plugin and tries it.",
       "quipu new-plugin river\ncd river && make check", NULL, cmd_new_plugin },
+    { "mcp", "serve the store to agents by the Model Context Protocol", "", 0, 0, mcp_options,
+      "Serves the store as an MCP server on standard input and output, until the input ends; a host such as an editor "
+      "or a "
+      "chat program starts it. It speaks the revisions 2024-11-05 to 2025-11-25, which begin with `initialize`, and "
+      "the "
+      "stateless 2026-07-28, in one process.\n\n"
+      "--user, --agent, --session and --app bind the server: what it writes belongs there, and nothing else is seen. "
+      "Who "
+      "acts, in the log, is what the client calls itself, unless one of these, $QUIPU_AUTHOR or the settings say "
+      "it.\n\n"
+      "Standard output carries the protocol alone; what there is to say goes to standard error.",
+      "quipu mcp --user ana\nquipu mcp --read-only --store ~/memory", "0 when the input ended, or on SIGTERM.",
+      cmd_mcp },
     { "help", "explain a command", "[COMMAND]", 0, 1, help_options, "Shows the commands, or all about one.",
       "quipu help search\nquipu help --man search | man -l -", NULL, cmd_help },
     { "version", "show the version", "", 0, 0, NULL,

@@ -173,7 +173,8 @@ int store_open(cli *c, unsigned purpose)
     if (status != STATUS_DONE)
         return status;
     find_author(c);
-    snprintf(c->source, sizeof c->source, "quipu-cli/%s", QUIPU_VERSION);
+    if (!c->source[0])
+        snprintf(c->source, sizeof c->source, "quipu-cli/%s", QUIPU_VERSION);
     print_setting(c, "backend_config", &backend_config);
     print_setting(c, "embedder_config", &embedder_config);
     if (backend_config.failed || embedder_config.failed) {

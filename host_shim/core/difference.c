@@ -83,7 +83,7 @@ static void append_field_change(void *context, const char *path, const cJSON *be
     buffer_append_char(list->out, '}');
 }
 
-void difference_json(const quipu_difference *d, buffer *out)
+void difference_json(const quipu_difference *d, bool states, buffer *out)
 {
     cJSON *before = parse_record(d->before), *after = parse_record(d->after);
     field_list list = { out, false };
@@ -92,11 +92,11 @@ void difference_json(const quipu_difference *d, buffer *out)
     buffer_printf(out, ",\"change\":\"%s\",\"fields\":[", !d->before ? "added" : !d->after ? "removed" : "changed");
     walk(before, after, "", append_field_change, &list);
     buffer_append_char(out, ']');
-    if (before) {
+    if (before && states) {
         buffer_append_text(out, ",\"before\":");
         json_print_compact(before, out);
     }
-    if (after) {
+    if (after && states) {
         buffer_append_text(out, ",\"after\":");
         json_print_compact(after, out);
     }

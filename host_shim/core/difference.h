@@ -12,8 +12,9 @@
 typedef void (*field_fn)(void *context, const char *path, const cJSON *before, const cJSON *after);
 void difference_walk(const quipu_difference *d, field_fn show, void *context);
 
-/* {"id","change":"added"|"removed"|"changed","fields":[{"field","before"?,"after"?}],"before"?,"after"?} */
-void difference_json(const quipu_difference *d, buffer *out);
+/* {"id","change":"added"|"removed"|"changed","fields":[{"field","before"?,"after"?}]}, with `states` the whole records as well: "before"?,
+ * "after"? */
+void difference_json(const quipu_difference *d, bool states, buffer *out);
 /* {"revision","parent","author","time","committed_at","operation","subject","source","foreign" - without the closing brace. */
 void revision_json(const quipu_revision *r, buffer *out);
 

@@ -157,7 +157,7 @@ static int32_t take_difference(void *context, const quipu_difference *d)
     if (!is_inside(i, d->before) || !is_inside(i, d->after))
         return 0;
     buffer_append_text(&i->out, i->shown++ > 0 ? "," : "");
-    difference_json(d, &i->out);
+    difference_json(d, true, &i->out);
     return i->out.failed ? QUIPU_E_NO_MEMORY : 0;
 }
 
