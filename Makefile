@@ -163,6 +163,7 @@ SWAP_OBJ := $(call objects,$(filter-out tests/swap/test_%,$(wildcard tests/swap/
 
 # A test named after a plugin links it: test_embed_bert.c and plugins/embed_bert/.
 tested_plugin = $(call objects,$(wildcard plugins/$(patsubst test_%,%,$(basename $(notdir $(1))))/*.c) $(PARTS_$(basename $(notdir $(1)))))
+PARTS_test_few_rows := plugins/embed_bert/few_rows.c
 PARTS_test_git_files := plugins/git/path.c plugins/git/file_path.c
 define test_rule
 $(B)/tests/$(basename $(notdir $(1))): $(call objects,$(1)) $(call tested_plugin,$(1)) $(if $(filter tests/crash/%,$(1)),$(CRASH_OBJ)) $(if $(filter tests/swap/%,$(1)),$(SWAP_OBJ)) $(TEST_ARCHIVES)

@@ -7,6 +7,7 @@
  *
  *   model.c    the folder: configuration, weights, tokenizer      encode.c   texts to vectors: packing, pooling, threads
  *   layers.c   the network over one packed run of tokens          kernels.c  what is not a matrix product
+ *   few_rows.c the matrix products of a short text, where sgemm is slower
  */
 #ifndef EMBED_BERT_BERT_H
 #define EMBED_BERT_BERT_H

@@ -1,5 +1,6 @@
 /* layers.c - see bert.h: the network over one packed run of tokens. */
 #include "bert.h"
+#include "few_rows.h"
 #include "kernels.h"
 
 #include <base/fail.h>
@@ -57,8 +58,12 @@ void bert_room_free(bert_room *room)
 /* to = from W^T, without the bias; `stride` of the rows of `to`. */
 static void multiply(const linear *l, const float *from, uint32_t rows, float *to, uint32_t stride)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)l->out, (int)l->in, 1.0f, from, (int)l->in,
-                l->weight, (int)l->in, 0.0f, to, (int)stride);
+    few_rows few = { from, l->weight, to, rows, l->in, l->out, stride };
+    if (rows <= few_rows_most(false))
+        few_rows_multiply(&few, false);
+    else
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)l->out, (int)l->in, 1.0f, from, (int)l->in,
+                    l->weight, (int)l->in, 0.0f, to, (int)stride);
 }
 
 static void add_bias(const linear *l, float *to, uint32_t rows, uint32_t stride)
