@@ -441,6 +441,11 @@ const object_id *git_transaction_head(const git_transaction *t)
     return &t->head;
 }
 
+const object_id *git_transaction_base(const git_transaction *t)
+{
+    return &t->base;
+}
+
 int32_t git_transaction_read(git_transaction *t, const char *path, object_id *blob, buffer *out, quipu_error *error)
 {
     int32_t code = work_tree_find(t->store->tree, path, blob, error);

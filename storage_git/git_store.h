@@ -59,6 +59,8 @@ int32_t git_store_figures(git_store *s, pack_figures *out, quipu_error *error);
 int32_t git_begin(git_store *s, const quipu_call *call, git_transaction **out, quipu_error *error);
 /* The commit on which the next one will stand; none: there is none. */
 const object_id *git_transaction_head(const git_transaction *t);
+/* The commit on which the first one stands: what the branch was at. */
+const object_id *git_transaction_base(const git_transaction *t);
 /* Reads a file as the transaction has it; *blob: none where there is none, and nothing is appended. */
 int32_t git_transaction_read(git_transaction *t, const char *path, object_id *blob, buffer *out, quipu_error *error);
 /* Whether a file can be put there: no folder stands in its place, nor a file in the place of a folder that it is in. */

@@ -4,9 +4,9 @@
  *   plugin.c   entry, table, life cycle                  write.c    apply: group commit over storage_git
  *   settings.c, context.c  configuration; entry          format.c   what makes a repository a store
  *   path.c, file_path.c  id <-> path                      view.c     the records of one commit, kept up to date
- *   files.c    a record as one file or two                catalogue.c  the view on disk, shared by processes
+ *   files.c, changes.c  a record as one file or two       catalogue.c  the view on disk, shared by processes
  *   view_follow.c, view_files.c, view_pairs.c  from commit to commit
- *   message.c  commit messages and their trailers
+ *   message.c  commit messages and their trailers         edits*.c   when a commit by stock git changed a record
  *   merge.c    another line of history, by record         inbox.c    what was pushed to inbox/NAME
  *   read.c     get, scan, search, stats                   history.c, migrate.c, verify.c, verify_records.c  the extensions
  *   maintain.c, background.c  maintenance, asked for and by itself
@@ -16,6 +16,7 @@
 #define PLUGINS_GIT_BACKEND_H
 
 #include "background.h"
+#include "edits.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -66,6 +67,7 @@ struct quipu_backend {
     background background;
     write_queue queue;
     applied_ids applied;                    /* under the store's transaction */
+    edits edits;                            /* by stock git */
     view *present;                          /* of the branch's head; NULL until it is needed */
     pthread_mutex_t views;                  /* guards the pointers here, not what they lead to */
     view *past[PAST_VIEWS];                 /* of commits that were asked for, the latest first */

@@ -159,6 +159,8 @@ int32_t stored_read(const record_place *p, quipu_str id, stored *out, quipu_erro
     int32_t code = path.failed ? no_memory(error) : read_json(p, path.bytes, out, error);
     if (code == QUIPU_OK && record_may_have_file(id))
         code = read_text(p, id, out, error);
+    if (code == QUIPU_OK && p->edits)
+        code = edits_apply(p->edits, p->time, &out->record, error);
     if (code != QUIPU_OK)
         stored_free(out);
     buffer_free(&path);

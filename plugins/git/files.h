@@ -33,6 +33,8 @@ typedef struct record_place {
     objects *objects;
     object_id tree;
     git_transaction *t;
+    edits *edits; /* by what time they were changed (edits.h); NULL: as the files have it */
+    int64_t time; /* of the commit; INT64_MAX: of the present */
 } record_place;
 
 /* What lies under an id. */
@@ -43,6 +45,9 @@ typedef struct stored {
     bool text_bad;        /* likewise: it is set aside */
 } stored;
 
+/* A commit's place, with what is known of edits that lead to it; of none an empty one (view_follow.c). */
+int32_t view_place(quipu_backend *self, const object_id *commit_id, record_place *out, quipu_error *error);
+
 int32_t stored_read(const record_place *p, quipu_str id, stored *out, quipu_error *error);
 /* The id of the record at a path below records/, by what lies there where a long name is cut. *id: empty before, and afterwards where
  * nothing tells it. */
@@ -50,6 +55,24 @@ int32_t stored_id(const record_place *p, const char *path, buffer *id, quipu_err
 /* Whether the JSON of a record is the same in two trees, or in neither: then its text alone may have changed. */
 int32_t stored_same_json(const record_place *a, const record_place *b, quipu_str id, bool *same, quipu_error *error);
 void stored_free(stored *s);
+
+/* ---- changes.c ---- */
+
+/* Told of a record that two places hold differently. The states are the caller's, but a record may be taken out of them. A non-zero
+ * answer ends it and is returned. */
+typedef int32_t (*record_change_fn)(void *context, quipu_str id, stored *before, stored *after);
+
+typedef struct record_changes {
+    record_place from, to; /* of the same objects */
+    record_change_fn visit;
+    void *context;
+    quipu_error *error;
+} record_changes;
+int32_t record_changes_all(const record_changes *c);
+/* Of one id alone. */
+int32_t record_changes_one(const record_changes *c, quipu_str id);
+
+/* ---- files.c again ---- */
 
 /* Puts a record, or takes it away, with the files that it has. format.c raises the store's format where it has to. */
 int32_t stored_put(git_transaction *t, const quipu_record *r, quipu_error *error);

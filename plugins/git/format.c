@@ -39,7 +39,11 @@ int32_t write_format(quipu_backend *self, quipu_error *error)
         git_abort(t);
         return code;
     }
+    static const object_id none;
+    object_id head = *git_transaction_head(t);
     code = git_publish(t, &lost, error);
+    if (code == QUIPU_OK && !lost)
+        edits_pass(&self->edits, &none, &head, 1);
     return code == QUIPU_OK && lost ? check_format(self, error) : code;
 }
 

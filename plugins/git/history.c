@@ -116,116 +116,55 @@ static int32_t history_log(quipu_backend *self, const quipu_log_query *query, qu
 /* ---- differences ---- */
 
 typedef struct collection {
-    record_place from, to;
     difference_list *list;
     quipu_error *error;
 } collection;
 
-/* Takes both states over. What is a record on neither side, or the same on both, is left out. */
-static int32_t add_states(const collection *c, stored *before, stored *after)
+static int32_t collect(void *context, quipu_str id, stored *before, stored *after)
 {
+    const collection *c = context;
     record *a = before->record, *b = after->record;
-    bool same = a && b && str_same(record_view(a)->version, record_view(b)->version);
-    int32_t code = QUIPU_OK;
-    if (!same) {
-        before->record = after->record = NULL;
-        code = difference_add(c->list, a, b, c->error);
-    }
-    stored_free(before);
-    stored_free(after);
-    return code;
+    (void)id;
+    before->record = after->record = NULL;
+    return difference_add(c->list, a, b, c->error);
 }
 
-/* One record, whichever of its files changed. */
-static int32_t collect_id(const collection *c, quipu_str id)
+/* Both sides of a comparison; `from` absent: the parent of `to`. */
+static int32_t find_places(quipu_backend *self, const quipu_str *from, const quipu_str *to, record_changes *out)
 {
-    stored before, after = { 0 };
-    int32_t code = stored_read(&c->from, id, &before, c->error);
-    if (code != QUIPU_OK)
-        return code;
-    code = stored_read(&c->to, id, &after, c->error);
-    if (code == QUIPU_OK)
-        return add_states(c, &before, &after);
-    stored_free(&before);
-    return code;
-}
-
-/* The record of a JSON file that changed. */
-static int32_t collect(void *context, const tree_change *change)
-{
-    const collection *c = context;
-    buffer id = { 0 };
-    int32_t code = stored_id(&c->from, change->path, &id, c->error);
-    if (code == QUIPU_OK && id.len == 0)
-        code = stored_id(&c->to, change->path, &id, c->error);
-    if (code == QUIPU_OK && id.len > 0)
-        code = collect_id(c, str_make(id.bytes, id.len));
-    buffer_free(&id);
-    return code;
-}
-
-/* Of a text whose JSON did not change: else it was collected with that. */
-static int32_t collect_text(void *context, const tree_change *change)
-{
-    const collection *c = context;
-    bool alone = false;
-    buffer id = { 0 };
-    int32_t code = QUIPU_OK;
-    if (file_path_id(change->path, &id))
-        code = stored_same_json(&c->from, &c->to, str_make(id.bytes, id.len), &alone, c->error);
-    if (code == QUIPU_OK && alone)
-        code = collect_id(c, str_make(id.bytes, id.len));
-    buffer_free(&id);
-    return code;
-}
-
-/* Both trees of a comparison; `from` absent: the parent of `to`. */
-static int32_t find_trees(quipu_backend *self, const quipu_str *from, const quipu_str *to, object_id *from_tree,
-                          object_id *to_tree, quipu_error *error)
-{
-    objects *o = git_store_objects(self->store);
     object_id to_id, from_id = { { 0 } };
     commit c;
-    memset(from_tree, 0, sizeof *from_tree);
-    int32_t code = history_check_spec(to, "to", error);
+    int32_t code = history_check_spec(to, "to", out->error);
     if (code == QUIPU_OK)
-        code = view_resolve(self, *to, &to_id, error);
+        code = view_resolve(self, *to, &to_id, out->error);
     if (code == QUIPU_OK)
-        code = commit_read(o, &to_id, &c, error);
+        code = commit_read(git_store_objects(self->store), &to_id, &c, out->error);
     if (code != QUIPU_OK)
         return code;
-    *to_tree = c.tree;
     if (c.parent_count)
         from_id = c.parents[0];
     commit_free(&c);
     if (from && from->ptr) {
-        code = history_check_spec(from, "from", error);
+        code = history_check_spec(from, "from", out->error);
         if (code == QUIPU_OK)
-            code = view_resolve(self, *from, &from_id, error);
+            code = view_resolve(self, *from, &from_id, out->error);
     }
-    if (code == QUIPU_OK && !object_id_is_none(&from_id)) {
-        code = commit_read(o, &from_id, &c, error);
-        if (code == QUIPU_OK) {
-            *from_tree = c.tree;
-            commit_free(&c);
-        }
-    }
+    if (code == QUIPU_OK)
+        code = view_place(self, &to_id, &out->to, out->error);
+    if (code == QUIPU_OK)
+        code = view_place(self, &from_id, &out->from, out->error);
     return code;
 }
 
 static int32_t differences(quipu_backend *self, const quipu_str *from, const quipu_str *to, const quipu_str *id,
                            difference_list *list, quipu_error *error)
 {
-    objects *o = git_store_objects(self->store);
-    collection c = { .from.objects = o, .to.objects = o, .list = list, .error = error };
+    collection c = { .list = list, .error = error };
+    record_changes changes = { .visit = collect, .context = &c, .error = error };
     *list = (difference_list){ 0 };
-    int32_t code = find_trees(self, from, to, &c.from.tree, &c.to.tree, error);
-    if (code == QUIPU_OK && id && id->ptr)
-        return collect_id(&c, *id);
+    int32_t code = find_places(self, from, to, &changes);
     if (code == QUIPU_OK)
-        code = tree_diff(o, &c.from.tree, &c.to.tree, RECORDS_FOLDER, collect, &c, error);
-    if (code == QUIPU_OK)
-        code = tree_diff(o, &c.from.tree, &c.to.tree, FILES_FOLDER, collect_text, &c, error);
+        code = id && id->ptr ? record_changes_one(&changes, *id) : record_changes_all(&changes);
     return code;
 }
 

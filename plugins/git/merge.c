@@ -66,8 +66,11 @@ static void sides_free(sides *s)
 static int32_t sides_read(const work *w, git_transaction *t, const git_merge_file *file, quipu_str id, sides *out)
 {
     objects *o = git_store_objects(w->self->store);
-    record_place base = { .objects = o, .tree = file->base_tree }, theirs = { .objects = o, .tree = file->their_tree };
-    record_place ours = { .objects = o, .tree = w->our_tree };
+    edits *known = &w->self->edits; /* so that the later of two changes is that of a later commit */
+    record_place base = { .objects = o, .tree = file->base_tree, .edits = known, .time = INT64_MAX };
+    record_place theirs = base, ours = base;
+    theirs.tree = file->their_tree;
+    ours.tree = w->our_tree;
     if (!record_may_have_file(id))
         ours.t = t;
     int32_t code = stored_read(&base, id, &out->base, w->error);
@@ -264,6 +267,10 @@ static int32_t merge_in(work *w, git_transaction *t, const merge_source *source,
         code = is_beginning(w->self, git_transaction_head(t), &beginning, w->error);
     if (code == QUIPU_OK)
         code = view_tree(w->self, git_transaction_head(t), &w->our_tree, w->error);
+    if (code == QUIPU_OK)
+        code = edits_cover(&w->self->edits, git_transaction_head(t), w->error);
+    if (code == QUIPU_OK)
+        code = edits_cover(&w->self->edits, &source->tip, w->error);
     git_merge_rules rules = { decide, is_grouped, w };
     if (code == QUIPU_OK)
         code = git_transaction_merge(t, &source->tip, beginning, &rules, &report, w->error);

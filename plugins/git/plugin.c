@@ -23,6 +23,7 @@ static int32_t git_create(const quipu_host *host, quipu_backend **out, quipu_err
     self->host = host;
     write_queue_begin(&self->queue, git_write_batch, self);
     pthread_mutex_init(&self->views, NULL);
+    edits_init(&self->edits);
     *out = self;
     return QUIPU_OK;
 }
@@ -42,6 +43,7 @@ static void let_go(quipu_backend *self)
     self->catalogue = NULL;
     recent_ids_free(&self->applied.ids);
     self->applied = (applied_ids){ 0 };
+    edits_end(&self->edits);
     git_store_close(self->store);
     self->store = NULL;
 }
@@ -53,11 +55,12 @@ static void git_destroy(quipu_backend *self)
     let_go(self);
     write_queue_end(&self->queue);
     pthread_mutex_destroy(&self->views);
+    edits_destroy(&self->edits);
     free(self);
 }
 
 /* What this backend makes of a commit's files; one that was saved by a version that made something else of them counts as absent. */
-enum { CATALOGUE_MEANING = 1 };
+enum { CATALOGUE_MEANING = 2 };
 
 /* A catalogue that cannot be had costs time, not truth: it is only logged. */
 void catalogue_open(quipu_backend *self)
@@ -121,6 +124,9 @@ static int32_t git_open(quipu_backend *self, const quipu_open_params *params, co
         code = git_store_open(path, &options, &self->store, &made, error);
     }
     free(path);
+    if (code == QUIPU_OK)
+        code = edits_begin(&self->edits, git_store_objects(self->store),
+                           self->flags & QUIPU_OPEN_READ_ONLY ? NULL : git_store_private(self->store), error);
     if (code == QUIPU_OK && self->flags & QUIPU_OPEN_DAMAGED)
         return QUIPU_OK;
     if (code == QUIPU_OK)

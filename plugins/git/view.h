@@ -44,9 +44,10 @@ typedef struct view_file {
     record *record;          /* what that is; NULL: no record of this path */
 } view_file;
 
-/* Reads records on several threads: of the first files, until they take much memory; *done: how many. The records are the caller's, in
+/* Reads records, as they count in `in`, on several threads: of the first files, until they take much memory; *done: how many. The records are the caller's, in
  * failure too. Errors: as objects_read, NO_MEMORY. */
-int32_t view_read_files(object_reader *reader, view_file *files, size_t count, size_t *done, quipu_error *error);
+int32_t view_read_files(object_reader *reader, const record_place *in, view_file *files, size_t count, size_t *done,
+                        quipu_error *error);
 /* Reads one; *out: NULL where the blob is no record of that path. bytes: room to read it in. */
 int32_t view_read_blob(object_reader *reader, const object_id *blob, uint64_t place, const char *path, buffer *bytes,
                        record **out, quipu_error *error);
@@ -64,6 +65,8 @@ typedef struct pair_follow {
 int32_t pair_follow_begin(pair_follow *f);
 /* *done: the JSON file that changed is of such a record, which was followed as a whole. */
 int32_t pair_follow_json(const pair_follow *f, const tree_change *change, bool *done);
+/* What lies under an id in the tree that is gone to. */
+int32_t pair_follow_id(const pair_follow *f, quipu_str id);
 /* Those of which the text alone changed. */
 int32_t pair_follow_texts(pair_follow *f);
 

@@ -13,6 +13,7 @@ enum { THREADS_MAX = 8, CHUNK = 64 };
 
 /* What the threads share. */
 typedef struct pass {
+    const record_place *in;
     view_file *files;
     size_t count;
     atomic_size_t next; /* the first file that nobody has taken */
@@ -64,7 +65,8 @@ static void *read_some(void *context)
             view_file *f = &p->files[i];
             if (object_id_is_none(&f->after))
                 continue;
-            if (view_read_blob(t->reader, &f->after, f->place, f->path, &bytes, &f->record, &t->error) != QUIPU_OK)
+            if (view_read_blob(t->reader, &f->after, f->place, f->path, &bytes, &f->record, &t->error) != QUIPU_OK ||
+                edits_apply(p->in->edits, p->in->time, &f->record, &t->error) != QUIPU_OK)
                 t->failed_at = i;
             else if (f->record)
                 atomic_fetch_add(&p->bytes, record_view(f->record)->json.len);
@@ -100,9 +102,10 @@ static size_t begin_threads(pass_thread *threads, size_t wanted, const object_re
     return count;
 }
 
-int32_t view_read_files(object_reader *reader, view_file *files, size_t count, size_t *done, quipu_error *error)
+int32_t view_read_files(object_reader *reader, const record_place *in, view_file *files, size_t count, size_t *done,
+                        quipu_error *error)
 {
-    pass p = { .files = files, .count = count };
+    pass p = { .files = files, .count = count, .in = in };
     pass_thread threads[THREADS_MAX];
     const pass_thread *first = &threads[0];
     for (size_t i = 0; i < THREADS_MAX; i++)

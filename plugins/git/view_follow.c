@@ -145,7 +145,7 @@ static int32_t follow_files(catch_up *c)
 {
     int32_t code = c->count ? prepare_files(c) : QUIPU_OK;
     for (size_t i = 0, done; i < c->count && code == QUIPU_OK; i += done) {
-        code = view_read_files(c->reader, c->files + i, c->count - i, &done, c->error);
+        code = view_read_files(c->reader, &c->pairs.to, c->files + i, c->count - i, &done, c->error);
         for (size_t j = i; j < i + done; j++) {
             if (code == QUIPU_OK)
                 code = follow_file(c, &c->files[j]);
@@ -162,6 +162,7 @@ static int32_t follow_files(catch_up *c)
 static bool known_version(catch_up *c, const tree_change *change)
 {
     return c->view->past && !object_id_is_none(&change->after) && known_id(c, change->path) &&
+           !edits_know(&c->self->edits, change->after.bytes) &&
            record_index_revive(c->view->index, str_make(c->id.bytes, c->id.len), change->after.bytes);
 }
 
@@ -199,16 +200,46 @@ int32_t view_tree(quipu_backend *self, const object_id *commit_id, object_id *ou
     return code;
 }
 
+int32_t view_place(quipu_backend *self, const object_id *commit_id, record_place *out, quipu_error *error)
+{
+    commit c;
+    *out = (record_place){ .objects = git_store_objects(self->store), .edits = &self->edits };
+    if (object_id_is_none(commit_id))
+        return QUIPU_OK;
+    int32_t code = edits_cover(&self->edits, commit_id, error);
+    if (code == QUIPU_OK)
+        code = commit_read(out->objects, commit_id, &c, error);
+    if (code == QUIPU_OK) {
+        out->tree = c.tree;
+        out->time = c.committed;
+        commit_free(&c);
+    }
+    return code;
+}
+
+/* What was edited between the two times counts as another record from then on, though its file may be the same on both sides. */
+static int32_t follow_edits(catch_up *c)
+{
+    int64_t from = c->pairs.from.time, to = c->pairs.to.time;
+    buffer ids = { 0 };
+    int32_t code = QUIPU_OK;
+    if (!object_id_is_none(&c->view->at))
+        edits_between(&c->self->edits, from < to ? from : to, from < to ? to : from, &ids);
+    for (const char *id = ids.bytes; code == QUIPU_OK && id && id < ids.bytes + ids.len; id += strlen(id) + 1)
+        code = pair_follow_id(&c->pairs, str_of(id));
+    if (ids.failed)
+        code = no_memory(c->error);
+    buffer_free(&ids);
+    return code;
+}
+
 int32_t view_go_to(quipu_backend *self, view *v, const object_id *to, quipu_error *error)
 {
     objects *o = git_store_objects(self->store);
-    catch_up c = { .self = self,
-                   .view = v,
-                   .pairs = { .view = v, .from.objects = o, .to.objects = o, .error = error },
-                   .error = error };
-    int32_t code = view_tree(self, &v->at, &c.pairs.from.tree, error);
+    catch_up c = { .self = self, .view = v, .pairs = { .view = v, .error = error }, .error = error };
+    int32_t code = view_place(self, &v->at, &c.pairs.from, error);
     if (code == QUIPU_OK)
-        code = view_tree(self, to, &c.pairs.to.tree, error);
+        code = view_place(self, to, &c.pairs.to, error);
     if (code == QUIPU_OK)
         code = pair_follow_begin(&c.pairs);
     if (code != QUIPU_OK)
@@ -219,6 +250,8 @@ int32_t view_go_to(quipu_backend *self, view *v, const object_id *to, quipu_erro
         code = follow_files(&c);
     if (code == QUIPU_OK)
         code = pair_follow_texts(&c.pairs);
+    if (code == QUIPU_OK)
+        code = follow_edits(&c);
     record_index_end(v->index);
     if (code == QUIPU_OK)
         v->at = *to;
@@ -233,10 +266,10 @@ int32_t view_go_to(quipu_backend *self, view *v, const object_id *to, quipu_erro
 int32_t view_record_at(quipu_backend *self, const object_id *commit_id, quipu_str id, record **out, bool *aside,
                        quipu_error *error)
 {
-    record_place p = { .objects = git_store_objects(self->store) };
+    record_place p;
     stored there = { 0 };
     *out = NULL;
-    int32_t code = view_tree(self, commit_id, &p.tree, error);
+    int32_t code = view_place(self, commit_id, &p, error);
     if (code == QUIPU_OK)
         code = stored_read(&p, id, &there, error);
     if (code == QUIPU_OK && there.record)

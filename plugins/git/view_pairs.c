@@ -25,8 +25,7 @@ static int32_t set_aside(const pair_follow *f, const char *path, bool bad)
     return bad ? view_put_aside(f->view, path, f->error) : QUIPU_OK;
 }
 
-/* What lies under an id. */
-static int32_t follow_id(const pair_follow *f, quipu_str id)
+int32_t pair_follow_id(const pair_follow *f, quipu_str id)
 {
     stored now;
     buffer path = { 0 }, text = { 0 };
@@ -62,7 +61,7 @@ int32_t pair_follow_json(const pair_follow *f, const tree_change *change, bool *
         code = stored_id(&f->from, change->path, &id, f->error);
     if (code == QUIPU_OK && id.len > 0) {
         *done = true;
-        code = follow_id(f, str_make(id.bytes, id.len));
+        code = pair_follow_id(f, str_make(id.bytes, id.len));
     }
     buffer_free(&id);
     return code;
@@ -80,7 +79,7 @@ static int32_t follow_text(void *context, const tree_change *change)
     } else {
         code = stored_same_json(&f->from, &f->to, str_make(id.bytes, id.len), &alone, f->error);
         if (code == QUIPU_OK && alone)
-            code = follow_id(f, str_make(id.bytes, id.len));
+            code = pair_follow_id(f, str_make(id.bytes, id.len));
     }
     buffer_free(&id);
     return code;

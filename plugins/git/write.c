@@ -98,16 +98,31 @@ static void steps_free(step *steps, uint64_t count)
     free(steps);
 }
 
-static int32_t plan_change(git_transaction *t, const quipu_change *change, uint64_t index, uint64_t record_max, step *s,
+/* What is expected was read as what it counts as (edits.h); else how the file has it is enough, and the history need not be looked at. */
+static int32_t place_of(quipu_backend *self, git_transaction *t, const quipu_change *change, record_place *out,
+                        quipu_error *error)
+{
+    *out = (record_place){ .t = t, .time = INT64_MAX };
+    if (change->expect != QUIPU_EXPECT_VERSION)
+        return QUIPU_OK;
+    out->edits = &self->edits;
+    return edits_cover(&self->edits, git_transaction_base(t), error);
+}
+
+static int32_t plan_change(quipu_backend *self, git_transaction *t, const quipu_change *change, uint64_t index, step *s,
                            quipu_error *error)
 {
+    record_place place;
+    uint64_t record_max = self->record_max;
     if (change->op == QUIPU_CHANGE_PUT && change->record->json.len > record_max) {
         int32_t code = fail(error, QUIPU_E_TOO_LARGE, "record_max", "the record takes %llu bytes, and %llu are allowed",
                             (unsigned long long)change->record->json.len, (unsigned long long)record_max);
         fail_name_record(error, &change->id);
         return code;
     }
-    int32_t code = stored_read(&(record_place){ .t = t }, change->id, &s->before, error);
+    int32_t code = place_of(self, t, change, &place, error);
+    if (code == QUIPU_OK)
+        code = stored_read(&place, change->id, &s->before, error);
     const quipu_record *now = s->before.record ? record_view(s->before.record) : NULL;
     if (code == QUIPU_OK)
         code = change_check_expectation(change, now, (size_t)index, error);
@@ -172,7 +187,7 @@ static int32_t stage(quipu_backend *self, git_transaction *t, write_request *r, 
         goto done;
     }
     for (uint64_t i = 0; i < count && code == QUIPU_OK; i++) {
-        code = plan_change(t, QUIPU_AT(quipu_change, &r->set->changes, i), i, self->record_max, &steps[i], &r->error);
+        code = plan_change(self, t, QUIPU_AT(quipu_change, &r->set->changes, i), i, &steps[i], &r->error);
         r->changed += code == QUIPU_OK && steps[i].alters;
     }
     if (code == QUIPU_OK)
@@ -222,11 +237,12 @@ static int32_t try_batch(quipu_backend *self, write_request *batch, bool *lost, 
     git_transaction *t;
     bool broken = false;
     int64_t oldest = INT64_MAX;
+    size_t commits = 0; /* or fewer */
     *lost = false;
     int32_t code = begin_batch(self, batch, &t, error);
     if (code != QUIPU_OK)
         return code;
-    for (write_request *r = batch; r; r = r->next) {
+    for (write_request *r = batch; r; r = r->next, commits++) {
         int64_t time = time_of_change_id(r->set->change_id);
         oldest = time < oldest ? time : oldest;
     }
@@ -250,12 +266,14 @@ static int32_t try_batch(quipu_backend *self, write_request *batch, bool *lost, 
         forget_ids(self);
         return code;
     }
-    object_id head = *git_transaction_head(t);
+    object_id base = *git_transaction_base(t), head = *git_transaction_head(t);
     code = git_publish(t, lost, error);
-    if (code != QUIPU_OK || *lost)
+    if (code != QUIPU_OK || *lost) {
         forget_ids(self);
-    else
+    } else {
         self->applied.newest = head;
+        edits_pass(&self->edits, &base, &head, commits);
+    }
     return code;
 }
 

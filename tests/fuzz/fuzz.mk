@@ -6,7 +6,7 @@ FUZZ_REPLAY := $(FUZZ_NAMES:%=$(B)/fuzz/fuzz_%)
 FUZZ_SECONDS ?= 20
 
 # fuzz_commit reads messages as the git backend does.
-FUZZ_OBJ := $(call objects,plugins/git/message.c)
+FUZZ_OBJ := $(call objects,plugins/git/message.c plugins/git/edits.c plugins/git/edits_file.c)
 # LIBFUZZER=1 is set by `make fuzz`.
 FUZZ_MAIN := $(if $(LIBFUZZER),,$(call objects,tests/fuzz/replay.c))
 $(FUZZ_REPLAY): $(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(FUZZ_OBJ) $(LIBSERVE) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
