@@ -9,8 +9,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define READ_ATTEMPTS 8 /* a writer may unlink an old segment between our reading of the manifest and of the segment */
-
 static int32_t no_memory(quipu_error *error)
 {
     return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for an index");
@@ -218,8 +216,10 @@ static void remember(derived *d, const derived_snapshot *s)
     derived_snapshot_free(old);
 }
 
-/* One attempt. *damaged: there is something, but not good. NOT_FOUND: a segment is gone. */
-static int32_t read_once(derived *d, derived_snapshot **out, bool *damaged, quipu_error *error)
+/* One attempt. *damaged: there is something, but not good. NOT_FOUND: a segment is gone. last: the manifest, and what it was at the last
+ * attempt; *same: it still is that. */
+static int32_t read_once(derived *d, buffer *last, bool *same, derived_snapshot **out, bool *damaged,
+                         quipu_error *error)
 {
     buffer text = { 0 };
     derived_manifest m = { 0 };
@@ -241,8 +241,10 @@ static int32_t read_once(derived *d, derived_snapshot **out, bool *damaged, quip
             rc = snapshot_new(0, out, error);
         *damaged = parsed == -1;
     }
+    *same = text.len == last->len && text.len > 0 && memcmp(text.bytes, last->bytes, text.len) == 0;
     free(m.entries);
-    buffer_free(&text);
+    buffer_free(last);
+    *last = text;
     return rc;
 }
 
@@ -250,10 +252,14 @@ int32_t derived_read(derived *d, derived_snapshot **out, bool *damaged, quipu_er
 {
     int32_t rc = QUIPU_E_NOT_FOUND;
     bool bad = false;
+    bool same = false;
+    buffer last = { 0 };
     quipu_error why = { .struct_size = sizeof why };
     *out = NULL;
-    for (int i = 0; i < READ_ATTEMPTS && rc == QUIPU_E_NOT_FOUND; i++)
-        rc = read_once(d, out, &bad, &why);
+    /* a segment goes when a newer manifest took the place of the one that names it; where none did, it is missing */
+    while (rc == QUIPU_E_NOT_FOUND && !same)
+        rc = read_once(d, &last, &same, out, &bad, &why);
+    buffer_free(&last);
     if (rc == QUIPU_E_CORRUPT || rc == QUIPU_E_NOT_FOUND) { /* as if it were not there */
         bad = true;
         rc = snapshot_new(0, out, &why);
