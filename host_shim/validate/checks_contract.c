@@ -547,8 +547,8 @@ void check_config(probe *p)
         probe_fail(p, "the refusal of an unknown setting does not name it");
     probe_want(p, probe_try_open(p, self, "config", 0, str_of("{"), &error), QUIPU_E_INVALID, &error,
                "open with bad JSON");
-    probe_want(p, probe_try_open(p, self, "config", 0, str_of("{}"), &error), QUIPU_OK, &error,
-               "open without settings");
+    probe_want(p, probe_try_open(p, self, "config", 0, p->config.len ? p->config : str_of("{}"), &error), QUIPU_OK,
+               &error, "open with settings that it has");
     p->api->destroy(self);
 }
 
