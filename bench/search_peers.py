@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-PACKAGES = {"faiss": "faiss-cpu", "hnswlib": "hnswlib", "usearch": "usearch", "sqlite-vec": "sqlite-vec"}
+PACKAGES = {"faiss": "faiss-cpu", "hnswlib": "hnswlib", "usearch": "usearch", "sqlite-vec": "sqlite-vec pysqlite3-binary"}
 K = 10
 ROUNDS = 3
 ours = {}
@@ -101,6 +101,8 @@ def run_usearch(base, questions, truth):
 def run_sqlite_vec(base, questions, truth):
     import sqlite3
     import sqlite_vec
+    if not hasattr(sqlite3.Connection, "enable_load_extension"):  # some builds of Python leave it out
+        import pysqlite3 as sqlite3
     db = sqlite3.connect(":memory:")
     db.enable_load_extension(True)
     sqlite_vec.load(db)
