@@ -11,7 +11,6 @@ from __future__ import annotations
 import abc
 import datetime
 import importlib
-import json
 import os
 import pathlib
 import sys
@@ -24,7 +23,7 @@ from typing import Any
 
 from .errors import InvalidError, NotFoundError, StateError
 from .store import Store
-from .writing import Put, Record
+from .writing import Put, Record, words_of
 
 __all__ = ["Container", "MemoryEntry", "MemoryModule", "QuipuStorage", "StorageBackend", "default_storage_dir", "install"]
 
@@ -191,7 +190,7 @@ def _record_of(entry: MemoryEntry) -> Record:
         "category": entry.category,
         "key": entry.key,
         "value": entry.value,
-        "text": f"{entry.key}: {_words_of(entry.value)}",
+        "text": f"{entry.key}: {words_of(entry.value)}",
         "created_at": _print_time(entry.timestamp),
     }
     if entry.tags:
@@ -220,15 +219,6 @@ def _entry_of(record: Record) -> MemoryEntry:
         timestamp=datetime.datetime.fromisoformat(record["created_at"].replace("Z", "+00:00")),
         provenance=dict(record.get("provenance", {})),
     )
-
-
-def _words_of(value: Any) -> str:
-    """What a search looks at: the names and values, without JSON's punctuation."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_words_of(part)}" for name, part in value.items())
-    if isinstance(value, list):
-        return ", ".join(_words_of(part) for part in value)
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _print_time(time: datetime.datetime) -> str:

@@ -112,3 +112,12 @@ def native_step(step: Step) -> native.Write:
         if step.must_exist and version is None:
             write.expect = native.EXPECT_PRESENT
     return write
+
+
+def words_of(value: Any, names: bool = True) -> str:
+    """What a search looks at in a JSON value: its names (where wanted) and values, without JSON's punctuation."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {words_of(part)}" if names else words_of(part, False) for name, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(words_of(part, names) for part in value)
+    return value if isinstance(value, str) else encode(value, "value")
