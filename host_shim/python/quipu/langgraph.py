@@ -4,9 +4,9 @@
 
     graph = builder.compile(store=QuipuStore("~/my-agent"))
 
-A batch is one revision: all its puts or none. Items keep their history (``store.store.log(store.id_of(namespace, key))``). A search
-with a query ranks by words, and by meaning where the store has an embedder; what it does not reach follows unscored, as
-in LangGraph's own stores.
+A batch is one revision: all its puts or none. Items keep their history: ``store.store.log(store.id_of(namespace, key))``. A
+search with a query ranks by words, and by meaning where the store has an embedder; what it does not reach follows unscored,
+as in LangGraph's own stores.
 """
 
 from __future__ import annotations
