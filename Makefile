@@ -68,6 +68,10 @@ BASE_LIBS    := -lcrypto
 # Of these each file links what it uses (--as-needed): libcurl only where sdk/http.h is used.
 SDK_LIBS     := -lcjson -lstemmer -lutf8proc -lopenblas -lcurl -lm
 STORAGE_LIBS := -lgit2 -ldeflate
+# HTTP is served where libmicrohttpd is there; without it `quipu serve` says what is missing.
+MICROHTTPD := $(shell pkg-config --exists libmicrohttpd 2>/dev/null && echo yes)
+SERVE_LIBS := $(if $(MICROHTTPD),$(shell pkg-config --libs libmicrohttpd))
+override CFLAGS += $(if $(MICROHTTPD),-DHAVE_MICROHTTPD)
 SQLITE_LIBS := $(or $(shell pkg-config --libs sqlite3 2>/dev/null),-lsqlite3)
 
 # libpq is optional: without it the postgres backend is not built, and make says so.
@@ -128,7 +132,7 @@ all: $(B)/pkgconfig/quipu-sdk.pc
 # The program holds the core itself: one file to copy.
 $(B)/quipu: $(CLI_OBJ) $(LIBSERVE) $(LIBCORE) $(LIBSDK) $(LIBBASE)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ $(SDK_LIBS) $(BASE_LIBS) -ldl
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ $(SERVE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
 
 # Plugins: one symbol is exported; OpenBLAS keeps threads, so what links it stays resident (-z nodelete).
 define plugin_rule
@@ -154,7 +158,7 @@ TEST_SH := $(foreach t,$(T),$(filter %/$(t).sh,$(TEST_SH)))
 endif
 TEST_PROGRAMS := $(patsubst %.c,$(B)/tests/%,$(notdir $(TEST_C)))
 TEST_ARCHIVES ?= $(LIBTEST) $(LIBSERVE) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
-TEST_LIBS := -lcmocka $(STORAGE_LIBS) $(SQLITE_LIBS) $(LIBPQ_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
+TEST_LIBS := -lcmocka $(SERVE_LIBS) $(STORAGE_LIBS) $(SQLITE_LIBS) $(LIBPQ_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
 
 -include tests/mutants/mutants.mk
 -include examples/examples.mk
@@ -239,7 +243,7 @@ check-abi:
 update-abi:
 	@sh scripts/check-abi.sh -u
 lint:
-	@LINT_FLAGS='$(CSTD) $(INCLUDES) $(SYSTEM_INCLUDES) -DQUIPU_VERSION="\"$(VERSION)\""' bash scripts/lint.sh
+	@LINT_FLAGS='$(CSTD) $(INCLUDES) $(SYSTEM_INCLUDES) $(if $(MICROHTTPD),-DHAVE_MICROHTTPD) -DQUIPU_VERSION="\"$(VERSION)\""' bash scripts/lint.sh
 format:
 	@sh scripts/format.sh $$(git ls-files '*.c' '*.h')
 

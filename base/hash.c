@@ -7,6 +7,7 @@
 #define OPENSSL_API_COMPAT 10100
 #include "hash.h"
 
+#include <openssl/md5.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,14 @@ void hash_sha256(const void *bytes, size_t len, uint8_t out[32])
     SHA256_Init(&context);
     SHA256_Update(&context, bytes, len);
     SHA256_Final(out, &context);
+}
+
+void hash_md5(const void *bytes, size_t len, uint8_t out[16])
+{
+    MD5_CTX context;
+    MD5_Init(&context);
+    MD5_Update(&context, bytes, len);
+    MD5_Final(out, &context);
 }
 
 void hash_git_object(const char *type, const void *bytes, size_t len, uint8_t out[20])

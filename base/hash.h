@@ -16,6 +16,8 @@ void sha1_end(sha1_stream *s, uint8_t out[20]);
 
 void hash_sha1(const void *bytes, size_t len, uint8_t out[20]);
 void hash_sha256(const void *bytes, size_t len, uint8_t out[32]);
+/* MD5, where a foreign format wants it; it protects nothing. */
+void hash_md5(const void *bytes, size_t len, uint8_t out[16]);
 
 /* The id of a git object: SHA-1 over "<type> <len>\0" and the bytes. type: "blob", "tree", "commit", "tag". */
 void hash_git_object(const char *type, const void *bytes, size_t len, uint8_t out[20]);

@@ -64,6 +64,8 @@ xargs grep -n '^[ 	]*#[ 	]*include' /dev/null <"$list" | awk '
             refuse("dlfcn.h only in host_shim/core/loader.c")
         if (name ~ /^curl\// && file !~ /^plugins\/sdk\/http\//)
             refuse("libcurl only under plugins/sdk/http/; use sdk/http.h")
+        if (name == "microhttpd.h" && file != "host_shim/serve/web_server.c")
+            refuse("libmicrohttpd only in host_shim/serve/web_server.c")
         if (name == "sqlite3.h" && file !~ /^(plugins\/sqlite|bench)\//)
             refuse("sqlite3.h only under plugins/sqlite/, and in bench/ as a peer")
         if (name == "libpq-fe.h" && file !~ /^plugins\/postgres\//)

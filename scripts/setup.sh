@@ -4,17 +4,18 @@
 # Debian and Ubuntu: through apt-get (with sudo where not root), saying so first. QUIPU_NO_INSTALL=1, or a system with
 # another package manager: prints the command to run and answers 1.
 
-debian="gcc make pkg-config libgit2-dev libcjson-dev libopenblas-dev libssl-dev libdeflate-dev libstemmer-dev libutf8proc-dev libsqlite3-dev libpq-dev libcurl4-openssl-dev libcmocka-dev
+debian="gcc make pkg-config libgit2-dev libcjson-dev libopenblas-dev libssl-dev libdeflate-dev libstemmer-dev libutf8proc-dev libsqlite3-dev libpq-dev libcurl4-openssl-dev libmicrohttpd-dev libcmocka-dev
  libc6-dev git python3 python3-numpy"
 fedora="gcc make pkgconf-pkg-config libgit2-devel cjson-devel openblas-devel openssl-devel libdeflate-devel
- libstemmer-devel utf8proc-devel sqlite-devel libpq-devel libcurl-devel libcmocka-devel git python3-numpy"
-alpine="gcc musl-dev make pkgconf libgit2-dev cjson-dev openblas-dev openssl-dev libdeflate-dev libstemmer-dev utf8proc-dev sqlite-dev libpq-dev curl-dev cmocka-dev
+ libstemmer-devel utf8proc-devel sqlite-devel libpq-devel libcurl-devel libmicrohttpd-devel libcmocka-devel git python3-numpy"
+alpine="gcc musl-dev make pkgconf libgit2-dev cjson-dev openblas-dev openssl-dev libdeflate-dev libstemmer-dev utf8proc-dev sqlite-dev libpq-dev curl-dev libmicrohttpd-dev cmocka-dev
  git python3 py3-numpy"
-arch="gcc make pkgconf libgit2 cjson openblas cblas openssl libdeflate snowball libutf8proc sqlite postgresql-libs curl cmocka git python-numpy"
-macos="pkg-config libgit2 cjson openblas openssl@3 libdeflate snowball utf8proc sqlite libpq curl cmocka numpy"
+arch="gcc make pkgconf libgit2 cjson openblas cblas openssl libdeflate snowball libutf8proc sqlite postgresql-libs curl libmicrohttpd cmocka git python-numpy"
+macos="pkg-config libgit2 cjson openblas openssl@3 libdeflate snowball utf8proc sqlite libpq curl libmicrohttpd cmocka numpy"
 
 # libpq is optional (the backend "postgres"): it is installed with the rest, and nobody is kept waiting for it where it is missing.
 headers="git2.h cjson/cJSON.h cblas.h openssl/evp.h libdeflate.h libstemmer.h utf8proc.h sqlite3.h curl/curl.h cmocka.h"
+optional="microhttpd.h" # for `quipu serve`; all else is built without it
 compiler=${CC:-cc}
 
 # Words on one line, so that a list can be printed and copied.
@@ -35,8 +36,14 @@ list_missing() {
     for tool in $compiler make git; do
         command -v "$tool" >/dev/null 2>&1 || echo "$tool"
     done
-    preprocess $headers && return
+    preprocess $headers $optional && return
     for header in $headers; do
+        preprocess "$header" || echo "$header"
+    done
+}
+
+list_missing_optional() {
+    for header in $optional; do
         preprocess "$header" || echo "$header"
     done
 }
@@ -93,7 +100,16 @@ install_debian() {
 }
 
 missing=$(list_missing)
-[ "$missing" ] || exit 0
+if [ -z "$missing" ]; then
+    missing=$(list_missing_optional)
+    [ "$missing" ] || exit 0
+    # What can be done without is installed where that asks nobody anything, and only mentioned elsewhere.
+    if [ -z "$QUIPU_NO_INSTALL" ] && command -v apt-get >/dev/null 2>&1 && find_sudo </dev/null && install_debian; then
+        exit 0
+    fi
+    echo "setup: building without $(line "$missing"): quipu serve will not be there" >&2
+    exit 0
+fi
 [ -z "$QUIPU_NO_INSTALL" ] || explain
 command -v apt-get >/dev/null 2>&1 || explain
 find_sudo || explain

@@ -233,6 +233,6 @@ int completion_print(FILE *to, const char *shell); /* 0, or -1 for a shell that 
 command_fn cmd_add, cmd_get, cmd_update, cmd_delete, cmd_list, cmd_search, cmd_import, cmd_export, cmd_log, cmd_show,
     cmd_diff, cmd_revert, cmd_restore, cmd_stats, cmd_plugins, cmd_verify, cmd_validate, cmd_new_plugin, cmd_help,
     cmd_version, cmd_completion, cmd_pull, cmd_push, cmd_clone, cmd_conflicts, cmd_settle, cmd_branch, cmd_switch,
-    cmd_merge, cmd_maintain, cmd_replay, cmd_reembed, cmd_models, cmd_swap, cmd_mcp;
+    cmd_merge, cmd_maintain, cmd_replay, cmd_reembed, cmd_models, cmd_swap, cmd_mcp, cmd_serve, cmd_keys;
 
 #endif

@@ -131,6 +131,29 @@ static const option_spec swap_options[] = {
     { "yes", 'y', NULL, "go on where the new backend keeps no history; the old store still has it", NULL },
     OPTIONS_END,
 };
+static const option_spec serving_options[] = {
+    { "port", 0, "N", "the port (8765); 0: any that is free", NULL },
+    { "listen", 0, "ADDRESS", "the address (127.0.0.1); another one than of the loopback needs a key", NULL },
+    { "keys", 0, "FILE", "the file of keys; else keys.json in $XDG_CONFIG_HOME/quipu or ~/.config/quipu", "FILE" },
+    { "require-key", 0, NULL, "do not serve programs of this machine without a key either", NULL },
+    { "allow-host", 0, "NAME", "a further name by which this server is reached; may be given again", NULL },
+    { "allow-origin", 0, "URL", "a web page's origin that may call, as https://example.org; may be given again", NULL },
+    { "prefix", 0, "PATH", "serve everything below this path", NULL },
+    { "rate", 0, "N", "requests a second of one key, or without keys of one address (0: any number)", NULL },
+    { "workers", 0, "N", "requests that are worked on at once (32)", NULL },
+    { "body-limit", 0, "BYTES", "of one request's body (8388608)", NULL },
+    { "tls-cert", 0, "FILE", "speak HTTPS with this certificate, and those above it (PEM)", "FILE" },
+    { "tls-key", 0, "FILE", "the certificate's key (PEM)", "FILE" },
+    { "log", 0, "WHAT", "which requests go to standard error: all, failures (the default), nothing",
+      "all failures nothing" },
+    OPTIONS_END,
+};
+static const option_spec keys_options[] = {
+    { "role", 0, "ROLE", "what the new key may do: read, write (the default) or admin", "read write admin" },
+    { "label", 0, "TEXT", "a name for the new key: who acts with it, in the history", NULL },
+    { "keys", 0, "FILE", "the file of keys; else keys.json in $XDG_CONFIG_HOME/quipu or ~/.config/quipu", "FILE" },
+    OPTIONS_END,
+};
 static const option_spec import_options[] = {
     { "batch", 0, "N", "records in one commit (1000); 1 gives each its own", NULL },
     OPTIONS_END,
@@ -368,6 +391,26 @@ const command cli_commands[] = {
       "quipu swap sqlite\nquipu swap sqlite --shadow\nquipu swap git --to ~/memory --with "
       "'{\"durability\":\"relaxed\"}'",
       "1 where the two backends do not agree.", cmd_swap },
+    { "serve", "answer hosts over HTTP", "", 0, 0, serving_options,
+      "Serves the store to programs that speak the REST interfaces of mem0 (its self-hosted server, and its platform), "
+      "and tells "
+      "how it is doing: /healthz, /readyz, /metrics for Prometheus, /openapi.json for the list of all routes. It runs "
+      "until a signal ends it: requests that were begun are finished then, for ten seconds at most.\n\n"
+      "It listens to this machine alone. Without a key (`quipu keys add`) every program of this machine may use it; "
+      "once "
+      "there is one, each request needs one, as `Authorization: Token KEY`, `Authorization: Bearer KEY` or `X-API-Key: "
+      "KEY`. --user and the like bind everybody to that scope.\n\n"
+      "Each event is one line of JSON on standard error; no key and nothing of what is remembered is in it.",
+      "quipu serve\nquipu serve --port 0 --json\n"
+      "quipu keys add --label phone --user ana && quipu serve --listen 0.0.0.0 --allow-host box.local",
+      "0 after SIGTERM or SIGINT.", cmd_serve },
+    { "keys", "make, list and remove keys for `quipu serve`", "[list|add|remove ID]", 0, 2, keys_options,
+      "Without a word, or with list, shows the keys. add makes one and prints it, once: the file keeps a hash. With "
+      "--user, --agent, --session or --app it is bound to that scope: nothing else is seen or written with it. remove "
+      "takes one back. A running server knows of it at its next request.",
+      "quipu keys add --role read --label dashboard\nquipu keys add --user ana\nquipu keys\n"
+      "quipu keys remove 3f2a91c00b1d",
+      "1 where there is no such key.", cmd_keys },
     { "validate", "check whether a plugin keeps the contract", "[FILE.so]", 0, 1, validate_options,
       "Loads a plugin and tries it: what the file says, what loading it does to the process, how it takes bad input, "
       "whether its backends and embedders behave as they must, and what is left of a store when calls fail, the disk "

@@ -18,6 +18,7 @@
 #include <quipu/query.h>
 #include <quipu/record.h>
 #include <quipu.h>
+#include <quipu_memory.h>
 #include <quipu_validate.h>
 
 struct quipu_open_params anchor_quipu_open_params;
@@ -82,5 +83,8 @@ struct quipu_swap_progress anchor_quipu_swap_progress;
 struct quipu_shadow_report anchor_quipu_shadow_report;
 struct quipu_lease anchor_quipu_lease;
 struct quipu_plugin_info anchor_quipu_plugin_info;
+struct quipu_message anchor_quipu_message;
+struct quipu_remember anchor_quipu_remember;
+struct quipu_memory_event anchor_quipu_memory_event;
 struct quipu_validate_options anchor_quipu_validate_options;
 struct quipu_check_result anchor_quipu_check_result;

@@ -12,7 +12,7 @@ FUZZ_MAIN := $(if $(LIBFUZZER),,$(call objects,tests/fuzz/replay.c))
 $(FUZZ_REPLAY): $(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(FUZZ_OBJ) $(LIBSERVE) $(LIBCORE) $(LIBSTORAGE) $(LIBSDK) $(LIBBASE)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) -pie -o $@ $^ $(STORAGE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
+	$(Q)$(CC) $(LDFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) -pie -o $@ $^ $(SERVE_LIBS) $(STORAGE_LIBS) $(SDK_LIBS) $(BASE_LIBS) -ldl
 
 # Found inputs are kept from run to run in $(B)/fuzz-corpus; FUZZ="json wire" searches with these only.
 FUZZ ?= $(FUZZ_NAMES)
