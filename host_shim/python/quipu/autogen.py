@@ -82,7 +82,7 @@ class QuipuMemory(*_bases):  # type: ignore[misc]
             c.path, backend=c.backend, embedder=c.embedder, embedder_config=c.embedder_config, source="quipu.autogen"
         )
 
-    def _scope(self) -> dict[str, str]:
+    def _scope(self) -> dict[str, Any]:
         return scope_of(self._config.user, self._config.agent, self._config.session, None)
 
     async def update_context(self, model_context: Any) -> Any:
@@ -118,7 +118,7 @@ class QuipuMemory(*_bases):  # type: ignore[misc]
 
     async def clear(self) -> None:
         """Deletes the memories of this scope. Their history stays."""
-        ids = [record["id"] for record in self.store.iterate(filter={"category": "autogen"}, **self._scope())]  # type: ignore[arg-type]
+        ids = [record["id"] for record in self.store.iterate(filter={"category": "autogen"}, **self._scope())]
         if ids:
             await call(self.store.delete, *ids, must_exist=False)
 
@@ -160,7 +160,7 @@ def _text_of(content: Any) -> str:
     return f"[{_mime_of(content)}]"
 
 
-def _record_of(content: Any, scope: dict[str, str]) -> Record:
+def _record_of(content: Any, scope: dict[str, Any]) -> Record:
     record: Record = {"category": "autogen", "text": _text_of(content), "scope": scope, "value": {"mime_type": _mime_of(content)}}
     if isinstance(content.content, dict):
         record["value"]["json"] = content.content

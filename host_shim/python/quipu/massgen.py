@@ -199,7 +199,7 @@ class PersistentMemory(PersistentMemoryBase):
         """The store itself: its history, search and swap."""
         return shared_store(self._path, backend=self._backend, source="quipu.massgen", **self._settings)
 
-    def _scope(self, agent_id: str | None) -> dict[str, str]:
+    def _scope(self, agent_id: str | None) -> dict[str, Any]:
         named = (("agent", agent_id), ("user", self.user_id), ("session", self.session_id))
         return {name: value for name, value in named if value}
 

@@ -57,7 +57,7 @@ class Page(list[Record]):
     cursor: str | None = None
 
 
-def scope_of(user: str | None, agent: str | None, session: str | None, app: str | None) -> dict[str, str]:
+def scope_of(user: str | None, agent: str | None, session: str | None, app: str | None) -> dict[str, Any]:
     """The scope that these name; fields that are None are left out."""
     return {name: value for name, value in zip(_SCOPE, (user, agent, session, app)) if value is not None}
 
