@@ -215,6 +215,7 @@ typedef struct verification {
     uint32_t flags;
     bool repair;
     uint64_t damages;     /* told so far */
+    bool vectors_gone;    /* some were set aside */
     struct stray *strays; /* verify_strays.c */
     size_t stray_count;
     quipu_finding_fn visit;
@@ -236,6 +237,8 @@ int32_t verify_strays(verification *v);
 void verify_free_strays(verification *v);
 /* verify_records.c: files that are no records, and what is derived from the records. */
 int32_t verify_records(verification *v);
+/* verify_vectors.c: what the embedders made of the texts. */
+int32_t verify_vectors(verification *v);
 
 extern const quipu_maintain_api git_maintain;
 extern const quipu_vectors_api git_vectors;

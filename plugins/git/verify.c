@@ -60,7 +60,9 @@ static int32_t verify_contents(verification *v)
     quipu_error why = { .struct_size = sizeof why };
     if (check_format(v->self, &why) == QUIPU_OK) {
         int32_t code = verify_strays(v);
-        return code == QUIPU_OK ? verify_records(v) : code;
+        if (code == QUIPU_OK)
+            code = verify_records(v);
+        return code == QUIPU_OK ? verify_vectors(v) : code;
     }
     return verify_unreadable(v, why.message);
 }

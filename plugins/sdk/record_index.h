@@ -84,6 +84,11 @@ int32_t record_index_show_vectors(record_index *ix, quipu_vectors_state *out, co
 int32_t record_index_embed(record_index *ix, quipu_vectors_fn visit, void *context, const quipu_call *call,
                            quipu_error *error);
 
+/* Embeds up to 64 texts once more, spread over all: *compared, and how many of these have a vector that is another one; folder: where their
+ * model's lie. Errors: UNSUPPORTED (there is no embedder), the embedder's. */
+int32_t record_index_check_vectors(record_index *ix, uint64_t *compared, uint64_t *wrong, char folder[32],
+                                   const quipu_call *call, quipu_error *error);
+
 /* ---- as files: derived state of the owner ---- */
 
 /* Fills an empty index with what was saved; the files stay mapped as long as they are needed. *extra (may be NULL): what the

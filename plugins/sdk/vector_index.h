@@ -66,6 +66,11 @@ typedef struct vector_index_stats {
 } vector_index_stats;
 void vector_index_describe(vector_index *ix, vector_index_stats *out); /* [any] */
 
+/* [any] Reads all that lies in a folder, of whatever model it is: adds its rows, dead ones too, to *rows. *fault: what is wrong, or NULL.
+ * NOT_FOUND where there is no folder. */
+int32_t vector_index_check(const char *path, const char *name, uint64_t *rows, const char **fault,
+                           const quipu_call *call, quipu_error *error);
+
 /* ---- views: what a search sees; each is one thread's at a time ---- */
 
 int32_t vector_index_view(vector_index *ix, vector_view **out, quipu_error *error); /* [any] */

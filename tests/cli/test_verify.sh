@@ -14,7 +14,7 @@ biggest_pack() {
 
 counts() {
     six_memories && ok verify && prints '^ok +objects +51 checked' '^ok +commits +7 checked' '^ok +blobs +7 checked' '^ok +refs +1 checked' \
-        '^ok +records +6 checked' '^ok +aside +0 checked' '^ok +index +6 checked' '^nothing is damaged' &&
+        '^ok +records +6 checked' '^ok +aside +0 checked' '^ok +index +6 checked' '^ok +vectors +0 checked' '^nothing is damaged' &&
         ok verify --json && prints '"counts":\{.*"commits":7,.*"records":6.*\},"repaired":0,"warnings":0,"damages":0,"ok":true\}$' &&
         ok verify --repair -q && prints_nothing && [ ! -e store/quipu/aside ]
 }
@@ -28,6 +28,16 @@ lost_branch() {
         ok list && prints 'memory number 1' 'memory number 6' && ok verify && ok log && prints 'memory number 6'
 }
 check a_lost_branch_is_refused_named_and_put_back lost_branch
+
+damaged_vectors() { # and those of another model that nobody uses
+    six_memories && ok --embedder hash search memory --mode vector && ok verify --embedder hash && prints '^ok +vectors +6 checked' || return 1
+    file=$(ls store/quipu/vectors-*/segment-*) && size=$(stat -c %s "$file") && printf xxxx | dd of="$file" bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/null
+    run verify --json && expect_status 1 && prints '"severity":"damage","area":"vectors","subject":"vectors-' 'can be made anew' '"vectors":0' &&
+        [ -e "$file" ] && ok verify --embedder hash --repair && prints '^repaired +vectors +vectors-.*it was set aside, and its vectors are made anew' '^1 repaired, nothing' &&
+        [ ! -e "$file" ] && ls store/quipu/aside/*/quipu_vectors-*_segment-* && ok verify --embedder hash && prints '^ok +vectors +6 checked' &&
+        ok --embedder hash search "memory number 3" --mode vector -k 1 --json && prints '"id":"r3"'
+}
+check damaged_vectors_are_set_aside_and_made_anew damaged_vectors
 
 flipped() {
     six_memories && pack=$(biggest_pack) && chmod u+w "$pack" && byte=$(od -An -t u1 -j 300 -N 1 "$pack") &&

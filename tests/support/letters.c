@@ -11,7 +11,7 @@ void letters_reset(void)
     atomic_store(&the_letters.passages, 0);
     atomic_store(&the_letters.questions, 0);
     the_letters.answer = QUIPU_OK;
-    the_letters.nan = the_letters.too_few = the_letters.no_passages = false;
+    the_letters.nan = the_letters.too_few = the_letters.no_passages = the_letters.backwards = false;
     the_letters.model_id = "letters:8";
 }
 
@@ -41,7 +41,7 @@ static int32_t letters_embed(const quipu_host *host, const quipu_array *texts, u
         float vector[LETTERS_DIMENSION] = { 0 };
         for (uint64_t j = 0; j < text.len; j++)
             if (text.ptr[j] >= 'a' && text.ptr[j] < 'a' + LETTERS_DIMENSION)
-                vector[text.ptr[j] - 'a'] += 1;
+                vector[the_letters.backwards ? 'h' - text.ptr[j] : text.ptr[j] - 'a'] += 1;
         if (the_letters.nan)
             vector[0] = NAN;
         atomic_fetch_add(purpose == QUIPU_EMBED_PASSAGE ? &the_letters.passages : &the_letters.questions, 1);

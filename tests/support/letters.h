@@ -14,6 +14,7 @@ typedef struct letters {
     atomic_int passages, questions; /* embedded */
     int32_t answer;                 /* what the embedder returns */
     bool nan, too_few, no_passages; /* what it does wrong */
+    bool backwards;                 /* it counts from h to a */
     const char *model_id;           /* NULL: "letters:8" */
     int64_t now;                    /* microseconds */
 } letters;

@@ -119,6 +119,8 @@ static void expect_same(record_index *a, record_index *b)
     free(other);
 }
 
+static bool alone = true; /* no other process saves as well: what was saved just now is still the newest */
+
 static int32_t save(place *p, record_index *ix, const char *position)
 {
     derived_writer *w;
@@ -136,7 +138,7 @@ static int32_t save(place *p, record_index *ix, const char *position)
     code = derived_commit(w, str_of(position), NULL);
     if (code == QUIPU_OK && derived_read(p->d, &now, NULL, NULL) == QUIPU_OK) {
         record_index_saved(ix, now);
-        assert_true(record_index_stands_on(ix, now));
+        assert_true(!alone || record_index_stands_on(ix, now));
         derived_snapshot_free(now);
     }
     return code;
@@ -438,6 +440,7 @@ static void several_processes_save_in_turn(void **state)
     assert_int_equal(save(p, p->ix, "one"), QUIPU_OK);
     for (int i = 0; i < 4; i++)
         if (fork() == 0) {
+            alone = false;
             for (int round = 0; round < 20; round++) {
                 record_index *ix = load(p->d);
                 if (!ix)

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <sdk/record_index.h>
+#include <sdk/vector_index.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -467,6 +468,46 @@ static void damaged_vectors_are_made_again(void **state)
     }
 }
 
+static const char *check_folder(const char *name, uint64_t *rows)
+{
+    const char *fault;
+    *rows = 0;
+    assert_int_equal(vector_index_check(folder, name, rows, &fault, NULL, NULL), QUIPU_OK);
+    return fault;
+}
+
+static void a_check_reads_all_vectors_and_compares_them_with_texts(void **state)
+{
+    char name[32] = "";
+    uint64_t compared, wrong, rows;
+    (void)state;
+    record_index *ix = open_in(folder, false);
+    put_some(ix);
+    assert_int_equal(record_index_check_vectors(ix, &compared, &wrong, name, NULL, NULL), QUIPU_OK);
+    assert_true(compared == 0 && wrong == 0); /* there are none yet */
+    expect(ix, "cd", 1, NULL, "q");
+    put(ix, "s", "gh");
+    expect(ix, "gh", 1, NULL, "s");
+    put(ix, "t", "none yet");
+    assert_int_equal(record_index_check_vectors(ix, &compared, &wrong, name, NULL, NULL), QUIPU_OK);
+    assert_true(compared == 4 && wrong == 0);
+    the_letters.backwards = true;
+    assert_int_equal(record_index_check_vectors(ix, &compared, &wrong, name, NULL, NULL), QUIPU_OK);
+    assert_true(compared == 4 && wrong > 0);
+    the_letters.nan = true;
+    assert_int_equal(record_index_check_vectors(ix, &compared, &wrong, name, NULL, NULL), QUIPU_E_PLUGIN);
+    record_index_free(ix);
+    assert_null(check_folder(name, &rows));
+    assert_int_equal(rows, 4);
+    damage_every_file(folder);
+    assert_non_null(check_folder(name, &rows));
+    const char *fault;
+    assert_int_equal(vector_index_check(folder, "none", &rows, &fault, NULL, NULL), QUIPU_E_NOT_FOUND);
+    assert_int_equal(record_index_create(&plain_host, &ix, NULL), QUIPU_OK);
+    assert_int_equal(record_index_check_vectors(ix, &compared, &wrong, name, NULL, NULL), QUIPU_E_UNSUPPORTED);
+    record_index_free(ix);
+}
+
 static void *search_often(void *context)
 {
     record_index *ix = context;
@@ -521,6 +562,7 @@ int main(void)
         TEST(equal_texts_all_come),
         TEST(another_process_finds_what_was_embedded),
         TEST(damaged_vectors_are_made_again),
+        TEST(a_check_reads_all_vectors_and_compares_them_with_texts),
         TEST(threads_search_while_records_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,7 +99,7 @@ void model_vectors_changed(model_vectors *m)
 }
 
 /* The folder of a model: its id may be long, and hold what no file name does. */
-static void name_folder(const quipu_model *model, char out[32])
+void embeddings_folder(const quipu_model *model, char out[32])
 {
     buffer text = { 0 };
     uint8_t hash[32] = { 0 };
@@ -119,7 +119,7 @@ static int32_t open_model(const embeddings *e, const quipu_model *model, vector_
     bool rebuilt = false;
     quipu_error why = { .struct_size = sizeof why };
     int32_t rc = QUIPU_E_NOT_FOUND;
-    name_folder(model, name);
+    embeddings_folder(model, name);
     if (e->path)
         rc = vector_index_open(e->path, name, e->read_only, model->id, model->dimension, out, &rebuilt, &why);
     if (rc == QUIPU_OK && rebuilt)

@@ -45,6 +45,8 @@ struct embeddings {
 void model_vectors_changed(model_vectors *m);
 /* The vectors of a model, opened where they are not yet; e's until its end. */
 int32_t embeddings_model(embeddings *e, const quipu_model *model, model_vectors **out, quipu_error *error);
+/* The name of a model's folder. */
+void embeddings_folder(const quipu_model *model, char out[32]);
 /* One thread at a time adds vectors, so that no passage is embedded twice; others wait, and may give up. */
 int32_t embeddings_take_turn(embeddings *e, const quipu_call *call, quipu_error *error);
 void embeddings_give_turn(embeddings *e);

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DISK_FORMAT 1u
-
 int32_t vector_no_memory(quipu_error *error)
 {
     return fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for vectors");
@@ -172,7 +170,7 @@ static int32_t open_folder(vector_index *ix, const char *path, const char *name,
 {
     derived_snapshot *s = NULL;
     bool damaged = false, good = true;
-    int32_t rc = derived_open(path, name, DISK_FORMAT, ix->read_only, &ix->folder, error);
+    int32_t rc = derived_open(path, name, VECTOR_DISK_FORMAT, ix->read_only, &ix->folder, error);
     if (rc == QUIPU_OK)
         rc = derived_read(ix->folder, &s, &damaged, error);
     if (rc == QUIPU_OK)

@@ -13,6 +13,8 @@
 
 #include <pthread.h>
 
+#define VECTOR_DISK_FORMAT 1u
+
 typedef struct run_list {
     run **items;
     size_t count, capacity;
