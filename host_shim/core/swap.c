@@ -14,10 +14,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define LAST_PAGE 32u           /* records that writers may have to wait for */
-#define ROUNDS_MOST 60          /* for each attempt to switch */
-#define BRAKE_FIRST_NS 1000000L /* doubles each round */
-#define BRAKE_MOST_NS 50000000L
 #define HOLD_MS 120 /* writers are held back for so long at first; each further attempt takes half as much again */
 #define HOLD_MOST_NS INT64_C(2000000000)
 #define ATTEMPTS 12
@@ -36,6 +32,7 @@ int64_t swap_clock(void)
 int32_t swap_tell(swap *s, const char *phase, uint64_t done, uint64_t total)
 {
     quipu_swap_progress p = { .struct_size = sizeof p, .phase = str_of(phase), .done = done, .total = total };
+    swap_let_others_go(s); /* who is told may write */
     if (atomic_load(&s->q->closing))
         return fail(s->error, QUIPU_E_CANCELLED, NULL, "the handle is being closed; the old backend stays");
     if (s->tell && s->tell(s->context, &p) != 0)
@@ -81,6 +78,7 @@ static void remove_tap(swap *s)
     slot_generation *g;
     if (!s->tap)
         return;
+    swap_stop_pacing(s);
     tap_let_go(s->tap, TAP_THROUGH);
     atomic_store(&s->tap->brake_ns, 0);
     if (slot_prepare(&s->q->slot, &g, NULL) != QUIPU_OK)
@@ -94,7 +92,7 @@ static void remove_tap(swap *s)
     s->tap = NULL;
 }
 
-/* ---- copying and catching up ---- */
+/* ---- copying and comparing ---- */
 
 static int32_t note_position(swap *s)
 {
@@ -115,26 +113,6 @@ static int32_t copy_all(swap *s)
         return code;
     id_list_free(&s->carry); /* what was replayed is compared with all the rest */
     return code == QUIPU_OK ? swap_compare(s, true, "copying") : code;
-}
-
-/* Rounds, until there are so few records left that writers can wait for them. */
-static int32_t catch_up(swap *s)
-{
-    size_t count = SIZE_MAX, before;
-    long brake = 0;
-    int32_t code = QUIPU_OK;
-    for (int round = 0; round < ROUNDS_MOST && count > LAST_PAGE && code == QUIPU_OK; round++) {
-        before = count;
-        code = swap_carry(s, false, &count);
-        if (code == QUIPU_OK)
-            code = swap_tell(s, "catching up", s->report.late, 0);
-        if (round > 0 && count > LAST_PAGE && count > before / 2) {
-            brake = brake ? brake * 2 : BRAKE_FIRST_NS;
-            brake = brake > BRAKE_MOST_NS ? BRAKE_MOST_NS : brake;
-            atomic_store(&s->tap->brake_ns, brake);
-        }
-    }
-    return code;
 }
 
 /* The first id of `a` that is not in `b`; both are sorted. */
@@ -166,6 +144,7 @@ static int32_t compare_once(swap *s, bool *doubt)
         code = swap_compare(s, false, "verifying");
     if (code == QUIPU_OK)
         code = swap_gather(s);
+    swap_pace_end(s);
     id_list_sort(&s->carry);
     id_list_sort(&s->differing);
     *doubt = code == QUIPU_OK && find_missing(&s->differing, &s->carry, &id);
@@ -188,7 +167,7 @@ static int32_t verify(swap *s)
         if (code == QUIPU_OK && doubt && i + 1 == COMPARISONS_MOST)
             return QUIPU_E_CONFLICT;
         if (code == QUIPU_OK)
-            code = catch_up(s);
+            code = swap_catch_up(s);
     }
     return code == QUIPU_OK ? swap_compare_searches(s) : code;
 }
@@ -320,6 +299,7 @@ static int32_t try_switch(swap *s, int64_t hold_ns, slot_generation **before)
     int32_t code = slot_prepare(&s->q->slot, &next, s->error);
     if (code != QUIPU_OK)
         return code;
+    swap_stop_pacing(s);
     if (!tap_shut(s->tap, began + (int64_t)HOLD_MS * 1000000))
         return AGAIN;
     s->call = &held;
@@ -338,13 +318,16 @@ static int32_t switch_over(swap *s, slot_generation **before)
     int64_t hold = (int64_t)HOLD_MS * 1000000;
     int32_t code = swap_tell(s, "switching", 0, 0);
     for (int i = 0; code == QUIPU_OK && i < ATTEMPTS; i++) {
-        struct timespec rest = { 0, ATTEMPT_PAUSE_NS };
-        if ((code = try_switch(s, hold, before)) != AGAIN)
-            return code;
-        *s->error = (quipu_error){ .struct_size = sizeof *s->error };
-        hold = hold < HOLD_MOST_NS ? hold + hold / 2 : HOLD_MOST_NS;
+        struct timespec rest = { 0, i > 0 ? ATTEMPT_PAUSE_NS : 0 };
         nanosleep(&rest, NULL);
-        code = catch_up(s);
+        code = swap_catch_up(s);
+        if (code == QUIPU_OK && (code = try_switch(s, hold, before)) != AGAIN)
+            return code;
+        if (code == AGAIN) {
+            *s->error = (quipu_error){ .struct_size = sizeof *s->error };
+            hold = hold < HOLD_MOST_NS ? hold + hold / 2 : HOLD_MOST_NS;
+            code = QUIPU_OK;
+        }
     }
     return code != QUIPU_OK
                ? code
@@ -416,7 +399,7 @@ static int32_t run_swap(swap *s)
     if (code == QUIPU_OK)
         code = copy_all(s);
     if (code == QUIPU_OK)
-        code = catch_up(s);
+        code = swap_catch_up(s);
     if (code == QUIPU_OK)
         code = verify(s);
     if (code == QUIPU_OK && (s->options->flags & QUIPU_SWAP_TRIAL))

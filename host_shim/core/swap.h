@@ -3,6 +3,7 @@
  *
  *   swap.c          the steps in their order; switching      swap_target.c   where the new store is, and what it was before
  *   swap_copy.c     pages and single records across          swap_history.c  revisions across; what changed since one
+ *   swap_catch_up.c until little is left; slowing writers down
  *   swap_compare.c  both stores side by side, the searches   ledger.c        which records are known to be equal
  */
 #ifndef CORE_SWAP_H
@@ -15,6 +16,7 @@
 #include <quipu/ext/history.h>
 #include <sdk/record.h>
 
+#define LAST_PAGE 32u /* records that writers may have to wait for */
 #define PAGE_RECORDS 1000u
 #define PAGE_BYTES (8u << 20)
 #define REVISION_MAX 64u
@@ -42,6 +44,18 @@ typedef struct sample {
     char version[QUIPU_VERSION_LEN + 1];
 } sample;
 
+/* How others who write to the old store are slowed down, where they are faster than the swap. */
+typedef struct pace {
+    bool on;             /* from the first catching up to the switch */
+    bool others;         /* more was written than came through the tap */
+    bool held;           /* at this moment */
+    int64_t slice_ns;    /* they are held for so long at a time; 0: not yet */
+    int64_t until;       /* when that ends, or begins */
+    int64_t rises_at;    /* when slices become longer */
+    int64_t round_began; /* 0: no round is under way */
+    uint64_t own_before; /* what had come through the tap when the round began */
+} pace;
+
 typedef struct swap {
     quipu *q;
     const quipu_swap_options *options;
@@ -61,6 +75,7 @@ typedef struct swap {
     bool follows; /* what changed is found by the old one's history; else by what the tap notes, and by comparing */
     char at[REVISION_MAX];                 /* up to which revision that was done */
     char position[QUIPU_POSITION_MAX + 1]; /* where the old store stood before it was last compared */
+    pace pace;                             /* of others, whom the tap does not see */
     id_list carry;                         /* records to look at again */
     id_list differing;                     /* that the last comparison found */
     ledger known;
@@ -116,6 +131,20 @@ int32_t swap_gather(swap *s);
 /* Looks at every record again that may have changed, copies what differs, and checks what was copied. strict: nobody writes, so that
  * what still differs is a fault. *count: records that were looked at. Errors: CONFLICT, and those of both sides. */
 int32_t swap_carry(swap *s, bool strict, size_t *count);
+
+/* ---- swap_catch_up.c ---- */
+
+/* Carries over what was written meanwhile, until LAST_PAGE records are left or others write all the time. Errors: those of swap_carry. */
+int32_t swap_catch_up(swap *s);
+/* Around a round, once it is known how many records were written. */
+void swap_pace_begin(swap *s, size_t count);
+void swap_pace_end(swap *s);
+/* Between two records or revisions: it may be time to hold others, or to let them go on. */
+void swap_pace(swap *s);
+/* Before something that may take long, or writes to the old store. */
+void swap_let_others_go(swap *s);
+/* Before the switch, and at the end. */
+void swap_stop_pacing(swap *s);
 
 /* ---- swap_history.c ---- */
 

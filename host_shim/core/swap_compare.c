@@ -199,6 +199,7 @@ static int32_t run(comparison *c, const char *phase)
     swap *s = c->s;
     int32_t code = QUIPU_OK;
     while (code == QUIPU_OK) {
+        swap_pace(s);
         if ((code = fetch(s, c->old)) != QUIPU_OK || (code = fetch(s, c->new)) != QUIPU_OK)
             return code;
         if (!peek(c->old) && !peek(c->new))
@@ -250,10 +251,11 @@ static void found_free(found *f)
         free(f->ids[i]);
 }
 
-static int32_t ask(const swap *s, const side *x, const sample *one, uint64_t k, found *out)
+static int32_t ask(swap *s, const side *x, const sample *one, uint64_t k, found *out)
 {
     quipu_search query = { .struct_size = sizeof query, .filter = &everything, .text = str_of(one->text), .k = k };
     *out = (found){ .wanted = one->id };
+    swap_pace(s);
     return x->api->search(x->self, &query, keep_found, out, s->call, s->error);
 }
 

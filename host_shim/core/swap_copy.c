@@ -187,6 +187,7 @@ static int32_t pass(swap *s, const id_list *ids, bool hard, bool fault, id_list 
     int32_t code = QUIPU_OK;
     while (code == QUIPU_OK && id_list_next(ids, &at, &id)) {
         bool differs;
+        swap_pace(s);
         code = look_at(s, id, s->target == TARGET_SAME ? NULL : &b, fault, &differs);
         if (code == QUIPU_OK && differs)
             id_list_add(again, id);
@@ -201,9 +202,10 @@ static int32_t pass(swap *s, const id_list *ids, bool hard, bool fault, id_list 
 
 int32_t swap_gather(swap *s)
 {
-    if (!s->follows)
-        tap_take_noted(s->tap, &s->carry);
-    return s->follows ? history_advance(s) : QUIPU_OK;
+    if (s->follows)
+        return history_advance(s);
+    tap_take_noted(s->tap, &s->carry);
+    return QUIPU_OK;
 }
 
 /* A put may be refused for another scope, or leave what differs in nothing but updated_at: so what still differs after it is deleted and put. */
@@ -225,6 +227,7 @@ int32_t swap_carry(swap *s, bool strict, size_t *count)
         id_list_move(&last, &s->carry);
     else
         id_list_move(&now, &s->carry); /* for the next attempt */
+    swap_pace_end(s);
     id_list_free(&now);
     id_list_free(&again);
     id_list_free(&last);

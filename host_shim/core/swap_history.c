@@ -297,9 +297,14 @@ static int32_t replay(swap *s, const line *l)
         return fail(s->error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
     r->s = s;
     for (size_t i = l->count; i > 0 && code == QUIPU_OK; i--) {
-        code = add_revision(r, l->items[i - 1].name);
-        if (code == QUIPU_OK && (r->count == RUN_SETS || r->bytes >= PAGE_BYTES))
+        const char *name = l->items[i - 1].name;
+        swap_pace(s);
+        code = add_revision(r, name);
+        if (code == QUIPU_OK && (r->count == RUN_SETS || r->bytes >= PAGE_BYTES)) {
             code = run_write(r);
+            if (code == QUIPU_OK)
+                memcpy(s->at, name, strlen(name) + 1); /* what fails from here on need not begin anew */
+        }
         if (code == QUIPU_OK && l->count > RUN_SETS)
             code = swap_tell(s, "history", l->count - i + 1, l->count);
     }
@@ -334,6 +339,7 @@ int32_t history_advance(swap *s)
         return code;
     if (s->at[0])
         code = note_changes(s, newest);
+    swap_pace_begin(s, s->carry.count);
     if (code == QUIPU_OK && s->replays)
         code = read_line(s, s->at, &l);
     /* A branch that was set back or switched has another line: its records come across, its revisions do not. */

@@ -169,6 +169,7 @@ static int32_t tap_apply(quipu_backend *self, const quipu_change_set *set, quipu
     if (state == TAP_SWITCHED)
         return t->next.api->apply(t->next.self, set, receipt, call, error);
     const quipu_array sets = { set, 1, sizeof *set };
+    atomic_fetch_add(&t->written, set->changes.count);
     code = state == TAP_BOTH ? shadow_apply(t, set, receipt, call, error)
                              : t->old.api->apply(t->old.self, set, receipt, call, error);
     end(t, &sets);
@@ -251,6 +252,8 @@ static int32_t tap_write(quipu_backend *self, const quipu_array *sets, quipu_rec
         return code;
     if (state == TAP_SWITCHED && t->next.migrate)
         return t->next.migrate->write(t->next.self, sets, receipts, done, call, error);
+    for (uint64_t i = 0; state != TAP_SWITCHED && i < sets->count; i++)
+        atomic_fetch_add(&t->written, QUIPU_AT(quipu_change_set, sets, i)->changes.count);
     if (state == TAP_THROUGH)
         code = t->old.migrate->write(t->old.self, sets, receipts, done, call, error);
     else

@@ -39,8 +39,9 @@ typedef struct tap {
     _Atomic(tap_state) state; /* changed under `lock` */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    uint64_t inside; /* writes and leases in the old backend */
-    bool notes;      /* ids are wanted */
+    uint64_t inside;              /* writes and leases in the old backend */
+    atomic_uint_fast64_t written; /* changes that were sent this way, whatever became of them */
+    bool notes;                   /* ids are wanted */
     id_list noted;
     atomic_long brake_ns;  /* each write waits so long first, where the new backend would never catch up */
     struct shadow *shadow; /* in state TAP_BOTH */

@@ -5,7 +5,7 @@
  *
  * Its 7th operation goes wrong, counted over all instances since the number of the run was another one. fail: it answers QUIPU_E_IO. drop: an
  * apply answers success, and does nothing. hide: a scan leaves its second record out. double: a scan shows one twice. blind: a search finds
- * nothing. slow: it takes 30 ms. Those that do not fit the operation do nothing. "at":0: every operation that fits;
+ * nothing. slow: it takes 30 ms, or as many as "ms" says. Those that do not fit the operation do nothing. "at":0: every operation that fits;
  * "from":N: every one from the N-th on.
  */
 #define quipu_plugin_entry tiny_entry
@@ -23,7 +23,7 @@
 
 static struct {
     char fault[16];
-    int64_t at, from, run;
+    int64_t at, from, run, ms;
     atomic_long count;
 } plan;
 
@@ -39,8 +39,10 @@ static void read_plan(quipu_str config)
         atomic_store(&plan.count, 0);
     plan.run = run;
     plan.at = plan.from = 0;
+    plan.ms = 30;
     (void)json_is_int(cJSON_GetObjectItemCaseSensitive(tree, "at"), &plan.at);
     (void)json_is_int(cJSON_GetObjectItemCaseSensitive(tree, "from"), &plan.from);
+    (void)json_is_int(cJSON_GetObjectItemCaseSensitive(tree, "ms"), &plan.ms);
     snprintf(plan.fault, sizeof plan.fault, "%s", fault ? fault : "");
     cJSON_Delete(tree);
 }
@@ -59,7 +61,7 @@ static bool is_fault(const char *name)
 
 static int32_t trip(bool now, quipu_error *error)
 {
-    const struct timespec rest = { 0, 30000000 };
+    const struct timespec rest = { 0, (long)plan.ms * 1000000 };
     if (now && is_fault("slow"))
         nanosleep(&rest, NULL);
     return now && is_fault("fail") ? fail(error, QUIPU_E_IO, NULL, "this operation was to go wrong") : QUIPU_OK;

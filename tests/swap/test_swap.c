@@ -13,6 +13,7 @@
 
 #include <base/buffer.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <tests/support/scratch.h>
@@ -150,15 +151,17 @@ enum { STRANGERS = 3 };
 typedef struct stranger {
     quipu *q;
     int number;
-    int acknowledged;
-    int32_t end;
+    atomic_int acknowledged;
+    atomic_int end;
     char message[256];
 } stranger;
+
+static atomic_bool strangers_stop;
 
 static void *write_until_told(void *argument)
 {
     stranger *s = argument;
-    for (s->end = QUIPU_OK; s->end == QUIPU_OK;) {
+    for (s->end = QUIPU_OK; s->end == QUIPU_OK && !atomic_load(&strangers_stop);) {
         char json[100];
         quipu_error error = { .struct_size = sizeof error };
         snprintf(json, sizeof json, "{\"id\":\"stranger-%d-%d\",\"text\":\"from outside\"}", s->number,
@@ -211,6 +214,52 @@ static void who_writes_to_the_old_store_is_led_to_the_new_one_and_has_lost_nothi
     assert_string_equal(quipu_store_path(q), swaps_path("old"));
     assert_string_equal(swaps_text(q, "z"), "");
     assert_int_equal(swaps_put(q, "z", "late"), QUIPU_E_MOVED);
+    swaps_close(q);
+}
+
+/* Between copying and catching up each stranger is to write so many. */
+enum { LATE = 30 };
+
+static int32_t await_strangers(void *context, const quipu_swap_progress *p)
+{
+    stranger *strangers = context;
+    for (int i = 0; str_same(p->phase, str_of("copying")) && i < STRANGERS; i++)
+        for (int before = strangers[i].acknowledged;
+             strangers[i].acknowledged < before + LATE && strangers[i].end == QUIPU_OK;)
+            usleep(1000);
+    return 0;
+}
+
+/* Each record costs the target more time than the strangers need for one: they have to be slowed down. */
+static void others_that_write_faster_than_the_target_do_not_keep_a_swap_for_ever(void **state)
+{
+    static stranger strangers[STRANGERS];
+    pthread_t threads[STRANGERS];
+    (void)state;
+    quipu *q = swaps_open(swaps_path("old"), "git");
+    quipu_swap_report r = { .struct_size = sizeof r };
+    quipu_swap_options o = { .struct_size = sizeof o,
+                             .flags = QUIPU_SWAP_VOLATILE | QUIPU_SWAP_DROP_HISTORY | QUIPU_SWAP_TRIAL,
+                             .backend = str_of("faulty"),
+                             .backend_config = str_of("{\"fault\":\"slow\",\"ms\":3,\"run\":-1}"),
+                             .store = str_of(swaps_path("nowhere")) };
+    swaps_fill(q, 40);
+    for (int i = 0; i < STRANGERS; i++) {
+        strangers[i] = (stranger){ .q = swaps_open(swaps_path("old"), "git"), .number = i };
+        assert_int_equal(pthread_create(&threads[i], NULL, write_until_told, &strangers[i]), 0);
+    }
+    int32_t code = quipu_swap(q, &o, await_strangers, strangers, &r, NULL, &swaps_error);
+    atomic_store(&strangers_stop, true);
+    for (int i = 0; i < STRANGERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(strangers[i].end, QUIPU_OK);
+        assert_true(strangers[i].acknowledged > 0);
+        swaps_close(strangers[i].q);
+    }
+    atomic_store(&strangers_stop, false);
+    if (code != QUIPU_OK)
+        fail_msg("%s", swaps_error.message);
+    assert_true(r.late >= (uint64_t)STRANGERS * LATE);
     swaps_close(q);
 }
 
@@ -595,6 +644,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(history_is_not_left_behind_without_consent, swaps_begin, swaps_end),
         cmocka_unit_test_setup_teardown(records_that_differ_only_in_their_time_come_across, swaps_begin, swaps_end),
         cmocka_unit_test_setup_teardown(who_writes_to_the_old_store_is_led_to_the_new_one_and_has_lost_nothing,
+                                        swaps_begin, swaps_end),
+        cmocka_unit_test_setup_teardown(others_that_write_faster_than_the_target_do_not_keep_a_swap_for_ever,
                                         swaps_begin, swaps_end),
         cmocka_unit_test_setup_teardown(there_is_a_way_back, swaps_begin, swaps_end),
         cmocka_unit_test_setup_teardown(default_place_is_beside_the_old_one, swaps_begin, swaps_end),
