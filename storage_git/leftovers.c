@@ -72,6 +72,12 @@ static int32_t judge(repair *r, const char *inner, const char *path, sort s, int
                        "left over by a process that is no more%s", r->aside ? "; it was set aside" : "");
 }
 
+/* Seconds since the name was made: a second name of an older file, as a keep of ours is, has the time at which it got it. */
+static int64_t age_of(const struct stat *st)
+{
+    return (int64_t)(time(NULL) - (st->st_nlink > 1 ? st->st_ctime : st->st_mtime));
+}
+
 /* inner: of a folder of the store, "" for itself; is left as it was. deep: with the folders in it. */
 static int32_t look_into(repair *r, buffer *inner, bool deep, unsigned depth)
 {
@@ -92,7 +98,7 @@ static int32_t look_into(repair *r, buffer *inner, bool deep, unsigned depth)
         } else if (code == QUIPU_OK) {
             sort s = sort_of(inner->bytes, path.bytes, entry->d_name);
             if (s != NOT_LEFT)
-                code = judge(r, inner->bytes, path.bytes, s, (int64_t)(time(NULL) - st.st_mtime));
+                code = judge(r, inner->bytes, path.bytes, s, age_of(&st));
         }
         inner->len = keep;
         if (inner->bytes)

@@ -116,6 +116,15 @@ int32_t os_make_folder(const char *path, quipu_error *error)
     return fail_errno(error, errno, "cannot make the folder %s", path);
 }
 
+int os_make_anew(const char *path)
+{
+    int fd = os->open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (fd >= 0 || errno != EEXIST)
+        return fd;
+    os->unlink(path);
+    return os->open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+}
+
 int os_write_new(const char *path, const void *bytes, size_t len, bool durable)
 {
     int fd = os->open(path, O_WRONLY | O_CREAT | O_EXCL, 0600), saved;

@@ -41,6 +41,9 @@ int os_write_all(int fd, const void *bytes, size_t len);
 void os_begin_sync(int fd);
 /* fsync that goes on after EINTR. */
 int os_sync(int fd);
+/* Opens a new file for writing, in place of one that may have the name: that one is removed, never written over. -1 and errno on failure. */
+int os_make_anew(const char *path);
+
 /* Makes a file that must not be there yet (0600), with these bytes, synced where `durable`. On failure there is none. */
 int os_write_new(const char *path, const void *bytes, size_t len, bool durable);
 /* Makes `path` hold these bytes: temporary file in the same folder, write, sync (where `durable`), rename, sync of the

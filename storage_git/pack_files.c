@@ -46,15 +46,83 @@ static int compare_packs(const void *a, const void *b)
     return x->pack_len != y->pack_len ? (x->pack_len > y->pack_len ? 1 : -1) : strcmp(x->name, y->name);
 }
 
-static int32_t add_pack(const char *folder, const char *file, const retired_list *retired, pack_list *list,
+/* One name in the folder, and which files of it were seen. */
+typedef struct seen_pack {
+    char name[PACK_NAME_SIZE];
+    unsigned files; /* of PART_... */
+} seen_pack;
+
+typedef struct seen_packs {
+    seen_pack *packs;
+    size_t count, room;
+} seen_packs;
+
+enum { PART_PACK = 1, PART_INDEX = 2, PART_KEEP = 4 };
+
+static bool see_file(seen_packs *seen, const char *file)
+{
+    size_t len = strlen(file);
+    unsigned part = len <= NAME_LEN || strncmp(file, "pack-", 5) != 0 ? 0
+                    : strcmp(file + NAME_LEN, ".pack") == 0           ? PART_PACK
+                    : strcmp(file + NAME_LEN, ".idx") == 0            ? PART_INDEX
+                    : strcmp(file + NAME_LEN, ".keep") == 0           ? PART_KEEP
+                                                                      : 0;
+    if (!part)
+        return true;
+    if (seen->count == seen->room) {
+        size_t room = seen->room ? seen->room * 2 : 256;
+        seen_pack *packs = realloc(seen->packs, room * sizeof *packs);
+        if (!packs)
+            return false;
+        seen->packs = packs;
+        seen->room = room;
+    }
+    seen_pack *p = &seen->packs[seen->count++];
+    *p = (seen_pack){ .files = part };
+    memcpy(p->name, file, NAME_LEN);
+    return true;
+}
+
+static int compare_seen(const void *a, const void *b)
+{
+    return memcmp(((const seen_pack *)a)->name, ((const seen_pack *)b)->name, NAME_LEN);
+}
+
+/* Puts what was seen of one pack together. */
+static void join_seen(seen_packs *seen)
+{
+    size_t kept = 0;
+    if (seen->count)
+        qsort(seen->packs, seen->count, sizeof *seen->packs, compare_seen);
+    for (size_t i = 0; i < seen->count; i++)
+        if (kept && compare_seen(&seen->packs[kept - 1], &seen->packs[i]) == 0)
+            seen->packs[kept - 1].files |= seen->packs[i].files;
+        else
+            seen->packs[kept++] = seen->packs[i];
+    seen->count = kept;
+}
+
+static bool size_in(int folder, const char *name, const char *suffix, uint64_t *out)
+{
+    char file[NAME_LEN + 8];
+    struct stat st;
+    memcpy(file, name, NAME_LEN);
+    memcpy(file + NAME_LEN, suffix, strlen(suffix) + 1);
+    *out = 0;
+    if (fstatat(folder, file, &st, 0) != 0 || !S_ISREG(st.st_mode))
+        return false;
+    *out = (uint64_t)st.st_size;
+    return true;
+}
+
+static int32_t add_pack(int folder, const seen_pack *seen, const retired_list *retired, pack_list *list,
                         quipu_error *error)
 {
-    pack_file pack = { 0 };
-    uint64_t keep_len;
-    memcpy(pack.name, file, NAME_LEN);
-    if (!size_of(folder, pack.name, ".pack", &pack.pack_len) || !size_of(folder, pack.name, ".idx", &pack.index_len))
+    pack_file pack = { .kept = (seen->files & PART_KEEP) != 0 };
+    if ((seen->files & (PART_PACK | PART_INDEX)) != (PART_PACK | PART_INDEX) ||
+        !size_in(folder, seen->name, ".pack", &pack.pack_len) || !size_in(folder, seen->name, ".idx", &pack.index_len))
         return QUIPU_OK;
-    pack.kept = size_of(folder, pack.name, ".keep", &keep_len);
+    memcpy(pack.name, seen->name, NAME_LEN);
     const retired_pack *since = pack.kept ? NULL : retired_find(retired, pack.name);
     pack.retired = since != NULL;
     pack.retired_since = since ? since->since : 0;
@@ -102,7 +170,8 @@ bool pack_files_run_out(const char *folder)
 int32_t pack_list_read(const char *folder, pack_list *out, quipu_error *error)
 {
     retired_list retired = { 0 };
-    struct dirent *entry;
+    seen_packs seen = { 0 };
+    const struct dirent *entry;
     /* before the folder: what is retired later is listed with what took its place */
     int32_t code = retired_read(folder, &retired, error);
     DIR *dir = code == QUIPU_OK ? opendir(folder) : NULL;
@@ -111,9 +180,13 @@ int32_t pack_list_read(const char *folder, pack_list *out, quipu_error *error)
         return code != QUIPU_OK ? code : fail_errno(error, errno, "cannot list %s", folder);
     }
     while (code == QUIPU_OK && (entry = readdir(dir)) != NULL)
-        if (is_index(entry->d_name))
-            code = add_pack(folder, entry->d_name, &retired, out, error);
+        if (!see_file(&seen, entry->d_name))
+            code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to list packs");
+    join_seen(&seen);
+    for (size_t i = 0; i < seen.count && code == QUIPU_OK; i++)
+        code = add_pack(dirfd(dir), &seen.packs[i], &retired, out, error);
     closedir(dir);
+    free(seen.packs);
     retired_free(&retired);
     if (out->count)
         qsort(out->packs, out->count, sizeof *out->packs, compare_packs);

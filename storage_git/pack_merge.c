@@ -194,8 +194,7 @@ static int32_t merge_begin(merge *m, const pack_file *packs, size_t n)
     m->hash = sha1_begin();
     if (path.failed || !m->hash)
         return no_memory(m);
-    os->unlink(m->temporary);
-    m->fd = os->open(m->temporary, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    m->fd = os_make_anew(m->temporary);
     if (m->fd < 0)
         return fail_errno(m->error, errno, "cannot write %s", m->temporary);
     return merge_write(m, header, sizeof header);

@@ -236,17 +236,35 @@ static void pack_path(const char *folder, const char *name, const char *suffix, 
     buffer_printf(out, "%s/%s%s", folder, name, suffix);
 }
 
+/* Of the path of a folder of packs, REPOSITORY/objects/pack. */
+static int length_of_repository(const char *folder)
+{
+    size_t len = strlen(folder);
+    for (int i = 0; i < 2; i++)
+        while (len > 0 && folder[--len] != '/')
+            continue;
+    return (int)len;
+}
+
+/* A keep is a second name of one file that stays: a new file for each would cost the file system an inode, and a block, each time (ext4 does
+ * not reuse an inode that was removed lately, and looks at each of those for every one that it makes). */
 int32_t pack_keep(const char *folder, const char *name, quipu_error *error)
 {
     static const char text[] = "quipu: in use until the ref has moved\n";
-    buffer path = { 0 };
+    buffer path = { 0 }, source = { 0 };
     int32_t code = QUIPU_OK;
     pack_path(folder, name, ".keep", &path);
-    if (path.failed)
+    buffer_printf(&source, "%.*s/quipu/keep", length_of_repository(folder), folder);
+    if (path.failed || source.failed) {
         code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to write a pack");
-    else if (os_write_new(path.bytes, text, sizeof text - 1, false) < 0 && errno != EEXIST)
-        code = fail_errno(error, errno, "cannot write %s", path.bytes);
+    } else if (os->link(source.bytes, path.bytes) < 0 && errno != EEXIST) {
+        if (errno == ENOENT && os_write_new(source.bytes, text, sizeof text - 1, false) == 0)
+            errno = os->link(source.bytes, path.bytes) < 0 ? errno : EEXIST;
+        if (errno != EEXIST && os_write_new(path.bytes, text, sizeof text - 1, false) < 0 && errno != EEXIST)
+            code = fail_errno(error, errno, "cannot write %s", path.bytes);
+    }
     buffer_free(&path);
+    buffer_free(&source);
     return code;
 }
 
@@ -287,22 +305,25 @@ static int32_t unnamed_write(unnamed *u, const char *folder, const char *name, c
     pack_path(folder, name, suffix, &u->path);
     if (u->temporary.failed || u->path.failed)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to write a pack");
-    os->unlink(u->temporary.bytes);
-    u->fd = os->open(u->temporary.bytes, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    u->fd = os_make_anew(u->temporary.bytes);
     if (u->fd < 0 || os_write_all(u->fd, bytes->bytes, bytes->len) < 0)
         return fail_errno(error, errno, "cannot write %s", u->temporary.bytes);
     os_begin_sync(u->fd);
     return QUIPU_OK;
 }
 
-/* Syncs it and gives it its own name. */
-static int32_t unnamed_finish(unnamed *u, quipu_error *error)
+static int32_t unnamed_sync(unnamed *u, quipu_error *error)
 {
     int synced = os_sync(u->fd), saved = errno;
     int closed = os->close(u->fd);
     u->fd = -1;
     if (synced < 0 || closed < 0)
         return fail_errno(error, synced < 0 ? saved : errno, "cannot write %s", u->temporary.bytes);
+    return QUIPU_OK;
+}
+
+static int32_t unnamed_name(unnamed *u, quipu_error *error)
+{
     if (os->rename(u->temporary.bytes, u->path.bytes) < 0)
         return fail_errno(error, errno, "cannot name %s", u->path.bytes);
     buffer_clear(&u->temporary);
@@ -320,7 +341,8 @@ static void unnamed_end(unnamed *u)
     buffer_free(&u->path);
 }
 
-/* Both files are written before either is synced: the second sync finds most of its work done by the first. */
+/* Both files are written before either is synced, and both synced before either is named: the second sync finds most of its work done by
+ * the first, the folder among it. */
 static int32_t publish_files(const char *folder, const char *name, const buffer *pack, const buffer *index,
                              bool durable, quipu_error *error)
 {
@@ -329,9 +351,13 @@ static int32_t publish_files(const char *folder, const char *name, const buffer 
     if (code == QUIPU_OK)
         code = unnamed_write(&index_file, folder, name, ".idx", index, error);
     if (code == QUIPU_OK)
-        code = unnamed_finish(&pack_file, error);
+        code = unnamed_sync(&pack_file, error);
     if (code == QUIPU_OK)
-        code = unnamed_finish(&index_file, error);
+        code = unnamed_sync(&index_file, error);
+    if (code == QUIPU_OK)
+        code = unnamed_name(&pack_file, error);
+    if (code == QUIPU_OK)
+        code = unnamed_name(&index_file, error);
     unnamed_end(&pack_file);
     unnamed_end(&index_file);
     if (code == QUIPU_OK && durable && os_sync_folder(folder) < 0)

@@ -18,7 +18,7 @@ typedef enum ref_outcome {
 } ref_outcome;
 
 /* Moves the ref from `expected` (none: it must not exist) to `to`, under git's own lock file NAME.lock. That file is made as a second
- * name (link(2)) of "quipu/next", which is written and synced before: so a lock that a crash left is known to be ours. Waits up to
+ * name (link(2)) of "objects/pack/quipu_tmp_next", which is written and synced before: so a lock that a crash left is known to be ours. Waits up to
  * two seconds for somebody else's lock. *outcome tells what happened also where an error is returned: REF_MOVED with an error
  * means that it is visible but perhaps not durable. The content is always synced, the name where `durable`. The caller holds the store's lock. Errors: BUSY (the lock file stays; the
  * message names it), IO, FULL. */
@@ -57,7 +57,7 @@ typedef struct ref_told {
 typedef int32_t (*ref_told_fn)(void *context, const ref_told *ref);
 int32_t ref_each_told(const char *repository, const char *prefix, ref_told_fn visit, void *context, quipu_error *error);
 
-/* Removes the locks of refs that a process of ours left: those that are the same file as "quipu/next". The caller holds the store's
+/* Removes the locks of refs that a process of ours left: those that are the same file as "objects/pack/quipu_tmp_next". The caller holds the store's
  * lock. */
 void ref_clear_stale_locks(const char *repository);
 

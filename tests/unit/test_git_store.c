@@ -407,7 +407,7 @@ static void a_lock_of_stock_git_is_waited_for_and_then_named(void **state)
 
 /* ---- leftovers of the killed ---- */
 
-/* A killed writer's "quipu/next", and beside it main.lock: the same file, or one with the same content. */
+/* A killed writer's "quipu_tmp_next", and beside it main.lock: the same file, or one with the same content. */
 static void leave_lock(bool same, char lock[200])
 {
     char next[200], text[OBJECT_ID_HEX + 2];
@@ -416,7 +416,7 @@ static void leave_lock(bool same, char lock[200])
     git_store_close(s);
     object_id_print(&head, text);
     memcpy(text + OBJECT_ID_HEX, "\n", 2);
-    snprintf(next, sizeof next, "%s/quipu/next", store_path);
+    snprintf(next, sizeof next, "%s/objects/pack/quipu_tmp_next", store_path);
     snprintf(lock, 200, "%s/refs/heads/main.lock", store_path);
     assert_int_equal(os_write_new(next, text, strlen(text), false), 0);
     assert_int_equal(same ? link(next, lock) : os_write_new(lock, text, strlen(text), false), 0);

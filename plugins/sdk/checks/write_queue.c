@@ -68,7 +68,8 @@ static void enqueue(write_queue *q, write_request *r)
         q->first = r;
     q->last = r;
     q->waiting++;
-    pthread_cond_signal(&q->arrived);
+    if (q->waiting >= q->together) /* who gathers waits for that many */
+        pthread_cond_signal(&q->arrived);
 }
 
 /* Takes a request out that nobody has begun with. */
