@@ -1,8 +1,12 @@
 /* cmd_verify.c - `quipu verify`: checks everything that is stored, and with --repair mends it. */
 #include "cli.h"
 
+#include "../core/store.h"
+
+#include <base/fail.h>
 #include <inttypes.h>
 #include <sdk/json.h>
+#include <stdlib.h>
 
 #define AREAS_MOST 16
 #define AREA_BYTES 16
@@ -131,6 +135,92 @@ static int print_verdict(findings *f, bool repair)
     return status == STATUS_DONE && f->damages ? STATUS_CHECK : status;
 }
 
+/* ---- the file that says what the store was made with ---- */
+
+static int32_t tell_settings(findings *f, uint32_t severity, const char *message)
+{
+    quipu_finding finding = { .struct_size = sizeof finding,
+                              .severity = severity,
+                              .area = str_of("settings"),
+                              .subject = message ? str_of(STORE_SETTINGS_NAME) : (quipu_str){ NULL, 0 },
+                              .message = str_of(message),
+                              .count = 1 };
+    return show_finding(f, &finding);
+}
+
+/* What was given by options takes the place of what was read. */
+static int32_t settle_settings(const cli *c, store_settings *s, quipu_error *error)
+{
+    const char *given[] = { option_text(c, "backend"), option_text(c, "embedder") };
+    char **texts[] = { &s->backend, &s->embedder };
+    for (size_t i = 0; i < 2; i++) {
+        if (!given[i] || strcmp(given[i], "none") == 0)
+            continue;
+        free(*texts[i]);
+        *texts[i] = str_dup(str_of(given[i]));
+        if (!*texts[i])
+            return fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
+    }
+    return QUIPU_OK;
+}
+
+/* why: what is wrong with the file; "": it is missing. */
+static int32_t mend_settings(findings *f, const char *store, const char *why, bool repair, quipu_error *error)
+{
+    store_settings s = { 0 };
+    unsigned lost = 0;
+    char message[700];
+    bool there = why[0] != '\0';
+    int32_t code = store_settings_salvage(store, option_text(f->c, "backend") != NULL, &s, &lost, error);
+    if (code == QUIPU_OK)
+        code = settle_settings(f->c, &s, error);
+    if (code == QUIPU_OK && !s.backend)
+        code = fail(error, QUIPU_E_FORMAT, "backend", "nothing tells the store's backend: name it with --backend");
+    if (code == QUIPU_OK && repair && there)
+        code = store_settings_set_aside(store, error);
+    if (code == QUIPU_OK && repair)
+        code = store_settings_write(store, &s, error);
+    snprintf(message, sizeof message, "%.300s; it %s backend %.60s, %s%.60s%s", there ? why : "it is missing",
+             repair ? "was made anew:" : "can be made anew with:", s.backend ? s.backend : "",
+             s.embedder ? "embedder " : "", s.embedder ? s.embedder : "no embedder",
+             lost ? "; give what was lost with --embedder and --config" : "");
+    store_settings_free(&s);
+    if (code != QUIPU_OK)
+        return code;
+    return tell_settings(f,
+                         repair  ? QUIPU_FINDING_REPAIRED
+                         : there ? QUIPU_FINDING_DAMAGE
+                                 : QUIPU_FINDING_WARNING,
+                         message);
+}
+
+static int32_t check_settings(findings *f, bool repair, quipu_error *error)
+{
+    char *store = NULL;
+    store_settings s = { 0 };
+    bool found = false, other = false;
+    const char *backend = option_text(f->c, "backend");
+    quipu_error why = { .struct_size = sizeof why };
+    int32_t code = store_locate(str_of(option_text(f->c, "store")), false, &store, error);
+    if (code != QUIPU_OK || store_is_empty(store)) {
+        free(store);
+        return code;
+    }
+    code = store_settings_read(store, &s, &found, &why);
+    other = code == QUIPU_OK && found && backend && s.backend && strcmp(backend, s.backend) != 0;
+    if (other)
+        snprintf(why.message, sizeof why.message, "it names the backend %.60s", s.backend);
+    if (code == QUIPU_OK && found && !other)
+        code = tell_settings(f, QUIPU_FINDING_CHECKED, NULL);
+    else if (code == QUIPU_E_NO_MEMORY || code == QUIPU_E_DENIED)
+        code = fail(error, code, NULL, "%s", why.message);
+    else
+        code = mend_settings(f, store, why.message, repair, error);
+    store_settings_free(&s);
+    free(store);
+    return code;
+}
+
 int cmd_verify(cli *c)
 {
     bool repair = option_given(c, "repair");
@@ -148,7 +238,9 @@ int cmd_verify(cli *c)
     buffer_append_text(&f.json, "{\"findings\":[");
     progress_begin(&f.bar, c, repair ? "repairing" : "verifying", 0);
     uint32_t flags = (repair ? QUIPU_VERIFY_REPAIR : 0) | (f.bar.shown ? QUIPU_VERIFY_PROGRESS : 0);
-    int32_t code = api->verify(lease.self, flags, show_finding, &f, NULL, &error);
+    int32_t code = check_settings(&f, repair, &error);
+    if (code == QUIPU_OK)
+        code = api->verify(lease.self, flags, show_finding, &f, NULL, &error);
     progress_end(&f.bar);
     error.code = error.code ? error.code : code;
     quipu_leave(c->q, &lease);

@@ -86,7 +86,7 @@ static int32_t choose(opening *o, quipu_error *error)
     const quipu_options *given = o->options;
     const store_settings *stored = &o->stored;
     bool other = str_present(given->backend) && stored->backend && !str_same(given->backend, str_of(stored->backend));
-    if (other)
+    if (other && !(given->flags & QUIPU_OPEN_DAMAGED)) /* there the name may be what is damaged */
         return fail(error, QUIPU_E_INVALID, "backend", "the store was made with the backend \"%s\", not \"%.*s\"",
                     stored->backend, given->backend.len > 32 ? 32 : (int)given->backend.len, given->backend.ptr);
     o->backend =
@@ -204,6 +204,10 @@ static int32_t look(opening *o, bool *away, quipu_error *error)
     store_settings_free(&o->stored);
     o->was_empty = store_is_empty(o->path);
     int32_t code = store_settings_read(o->path, &o->stored, &o->has_settings, error);
+    if (code != QUIPU_OK && code != QUIPU_E_NO_MEMORY && given->flags & QUIPU_OPEN_DAMAGED) {
+        unsigned lost;
+        code = store_settings_salvage(o->path, str_present(given->backend), &o->stored, &lost, error);
+    }
     if (code != QUIPU_OK)
         return code;
     const char *filling = o->stored.filling_from;

@@ -186,7 +186,7 @@ static int32_t settings_path(const char *store, buffer *out, quipu_error *error)
     return out->failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted") : QUIPU_OK;
 }
 
-static int32_t take_member(const cJSON *member, store_settings *out, const char *path, quipu_error *error)
+int32_t store_settings_take(const cJSON *member, store_settings *out, const char *path, quipu_error *error)
 {
     struct {
         const char *name;
@@ -237,12 +237,14 @@ int32_t store_settings_read(const char *store, store_settings *out, bool *found,
         *found = true;
         code = os_read_file(path.bytes, SETTINGS_MAX, &text, error);
         if (code == QUIPU_OK && json_parse(str_make(text.bytes ? text.bytes : "", text.len), &tree, &why) != QUIPU_OK)
-            code = fail(error, QUIPU_E_FORMAT, why.field, "%s cannot be read: %s", path.bytes, why.message);
+            code = fail(error, QUIPU_E_FORMAT, why.field, "%s cannot be read: %s; run `quipu verify --repair`",
+                        path.bytes, why.message);
         if (code == QUIPU_OK && !cJSON_IsObject(tree))
-            code = fail(error, QUIPU_E_FORMAT, NULL, "%s is not a JSON object", path.bytes);
+            code =
+                fail(error, QUIPU_E_FORMAT, NULL, "%s is not a JSON object; run `quipu verify --repair`", path.bytes);
         const cJSON *member = code == QUIPU_OK ? tree->child : NULL;
         for (; code == QUIPU_OK && member; member = member->next)
-            code = take_member(member, out, path.bytes, error);
+            code = store_settings_take(member, out, path.bytes, error);
     }
     if (code != QUIPU_OK)
         store_settings_free(out);

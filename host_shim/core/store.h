@@ -11,6 +11,7 @@
 #define CORE_STORE_H
 
 #include <base/buffer.h>
+#include <cjson/cJSON.h>
 #include <quipu/error.h>
 
 #define STORE_SETTINGS_NAME "quipu-store.json"
@@ -38,6 +39,18 @@ bool store_is_empty(const char *store);
 
 /* Reads the settings; none and *found false where there is no such file. Errors: FORMAT, IO, DENIED, NO_MEMORY. */
 int32_t store_settings_read(const char *store, store_settings *out, bool *found, quipu_error *error);
+/* One member of the file; path: for the message. */
+int32_t store_settings_take(const cJSON *member, store_settings *out, const char *path, quipu_error *error);
+
+/* ---- a damaged file: store_salvage.c ---- */
+
+/* What can be read of it, of the lines that are sound; a backend that is missing by what lies in the folder. *lost: lines that are not.
+ * any_format: also where it says that it has another format. Errors: FORMAT, NO_MEMORY. */
+int32_t store_settings_salvage(const char *store, bool any_format, store_settings *out, unsigned *lost,
+                               quipu_error *error);
+/* Gives the file a second name in a folder below quipu/aside/. */
+int32_t store_settings_set_aside(const char *store, quipu_error *error);
+
 /* Writes them, where the store is a folder; elsewhere nothing is done. Errors: IO, FULL, READ_ONLY, DENIED. */
 int32_t store_settings_write(const char *store, const store_settings *s, quipu_error *error);
 void store_settings_free(store_settings *s);

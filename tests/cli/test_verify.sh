@@ -39,6 +39,30 @@ damaged_vectors() { # and those of another model that nobody uses
 }
 check damaged_vectors_are_set_aside_and_made_anew damaged_vectors
 
+settings() { # what is readable of them stays, what is told by options comes, and the old file is set aside
+    six_memories && ok --embedder hash search memory && file=store/quipu-store.json && cp "$file" good && sed 's/"backend"/"back/' good >"$file" &&
+        run list && complains 3 'quipu-store.json cannot be read' 'quipu verify --repair' &&
+        run verify && expect_status 1 && prints '^DAMAGE +settings +quipu-store.json: .*can be made anew with: backend git, no embedder' &&
+        ! cmp -s good "$file" && ok verify --repair --embedder hash && prints '^repaired +settings +quipu-store.json: .*was made anew: backend git, embedder hash' '^1 repaired, nothing' &&
+        ls store/quipu/aside/*-settings/quipu-store.json && ok verify && prints '^ok +settings +1 checked' && ok search "memory number 3" --mode vector -k 1 --json &&
+        prints '"id":"r3"' || return 1
+    for damage in 'printf nothing' 'head -c 20 good' 'cat /dev/null' 'sed s/git/gat/ good'; do
+        rm -rf store/quipu/aside && $damage >"$file" && run list && complains 3 && ok verify --repair --backend git && prints '^repaired +settings' && ok list && prints 'number 6' || return 1
+    done
+    rm "$file" && ok verify && prints '^warning +settings +quipu-store.json: it is missing; it can be made anew with: backend git' &&
+        ok verify --repair --embedder hash && prints 'repaired +settings' && grep -q '"embedder": "hash"' "$file" || return 1
+    sed 's/"format": 1/"format": 7/' good >"$file" && run verify --repair && complains 3 'made by a newer Quipu' && grep -q '"format": 7' "$file" &&
+        rm -rf store/quipu/aside && mkfifo pipe && mv pipe "$file" && run list && complains 3 'pipe' && ok verify --repair && ok list && prints 'number 6' &&
+        rm -rf store/quipu/aside "$file" && mkdir "$file" && run list && complains 3 && ok verify --repair && ok list && prints 'number 6'
+}
+check damaged_settings_are_told_and_made_anew settings
+
+database() { # the backend by what lies there
+    ok --backend sqlite --store db add "memory" --id a && echo '{' >db/quipu-store.json && run --store db get a && complains 3 'verify --repair' &&
+        ok --store db verify --repair && prints 'backend sqlite' && ok --store db get a && ok --store db verify
+}
+check a_database_is_known_by_its_file database
+
 flipped() {
     six_memories && pack=$(biggest_pack) && chmod u+w "$pack" && byte=$(od -An -t u1 -j 300 -N 1 "$pack") &&
         printf '%b' "\\0$(printf %03o $((byte ^ 8)))" | dd of="$pack" bs=1 seek=300 conv=notrunc 2>/dev/null &&
