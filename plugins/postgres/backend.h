@@ -6,7 +6,9 @@
  *   values.c      parameters and results in the binary form of the wire             faults.c  what the server answers, as errors
  *   schema.c      the tables and their migrations   note.c       the file in the store's folder that says where they are
  *   write.c       apply and the bulk way in         states.c     how the tables are read: the history (sdk/line.h)
- *   read.c        get, scan, search, stats          history.c, maintain.c, verify.c   the extensions
+ *   rows.c        the table `records`, columns that the server searches   where.c   filters as SQL
+ *   server.c      scan and search by that table     read.c       get, scan, search, stats
+ *   history.c, maintain.c, verify.c                 the extensions
  */
 #ifndef PLUGINS_POSTGRES_BACKEND_H
 #define PLUGINS_POSTGRES_BACKEND_H
@@ -35,6 +37,40 @@
 #define STATE_COLUMNS "s.state, s.state, s.revision, s.previous, s.id, s.version, s.json"
 #define STATES_PAGE "500"
 
+/* X(column of the table `records`, type, type in an array). The last ones come as text and are cast. rows.c fills them. */
+#define RECORD_COLUMNS(X)                                                                                              \
+    X(id, "text", "text")                                                                                              \
+    X(state, "bigint", "bigint")                                                                                       \
+    X(sort_at, "bigint", "bigint")                                                                                     \
+    X(user_id, "text", "text")                                                                                         \
+    X(agent_id, "text", "text")                                                                                        \
+    X(session_id, "text", "text")                                                                                      \
+    X(app_id, "text", "text")                                                                                          \
+    X(kind, "text", "text")                                                                                            \
+    X(category, "text", "text")                                                                                        \
+    X(key, "text", "text")                                                                                             \
+    X(actor, "text", "text")                                                                                           \
+    X(role, "text", "text")                                                                                            \
+    X(entity_type, "text", "text")                                                                                     \
+    X(entity_id, "text", "text")                                                                                       \
+    X(head, "text", "text")                                                                                            \
+    X(relation, "text", "text")                                                                                        \
+    X(tail, "text", "text")                                                                                            \
+    X(seq, "bigint", "bigint")                                                                                         \
+    X(importance, "double precision", "double precision")                                                              \
+    X(created_at, "bigint", "bigint")                                                                                  \
+    X(updated_at, "bigint", "bigint")                                                                                  \
+    X(valid_from, "bigint", "bigint")                                                                                  \
+    X(valid_to, "bigint", "bigint")                                                                                    \
+    X(expires_at, "bigint", "bigint")                                                                                  \
+    X(passage, "bytea", "bytea")                                                                                       \
+    X(tags, "text[]", "text")                                                                                          \
+    X(terms, "bigint[]", "text")                                                                                       \
+    X(words, "tsvector", "text")
+
+/* The statement that puts rows into `records` takes one array for each column, in their order. */
+extern const char postgres_put_records[];
+
 /* Every statement that is prepared once for a connection. X(name, SQL). */
 #define STATEMENTS(X)                                                                                                  \
     X(COMMIT, "COMMIT")                                                                                                \
@@ -42,6 +78,11 @@
     X(BEGIN_SNAPSHOT, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")                                              \
     X(BEGIN_WRITE, "BEGIN ISOLATION LEVEL READ COMMITTED")                                                             \
     X(LOCK, "SELECT pg_advisory_xact_lock($1::bigint)")                                                                \
+    X(HAS_RECORDS, "SELECT (to_regclass('records') IS NOT NULL)::int::bigint")                                         \
+    X(DROP_RECORDS, "DELETE FROM records WHERE id = ANY($1::text[])")                                                  \
+    X(PUT_RECORDS, postgres_put_records)                                                                               \
+    X(STATES_AT, "SELECT " STATE_COLUMNS " FROM unnest($1::bigint[]) WITH ORDINALITY u(state, n)"                      \
+                 " JOIN states s ON s.state = u.state ORDER BY u.n")                                                   \
     X(NEWEST,                                                                                                          \
       "SELECT revision, last_state, committed_at, records, name FROM revisions ORDER BY revision DESC LIMIT 1")        \
     X(NAMES, "SELECT name FROM revisions WHERE name = ANY($1::bytea[])")                                               \
@@ -80,11 +121,15 @@ enum statement_name {
         STATEMENT_COUNT
 };
 
+enum { SHAPES = 32 }; /* statements made of filters that a connection keeps prepared */
+
 /* One connection to the database; used by one thread at a time. */
 typedef struct line_reader {
     quipu_backend *of;
     PGconn *pg;                     /* NULL: lost, and not had again yet */
     bool prepared[STATEMENT_COUNT]; /* on this connection */
+    uint64_t shapes[SHAPES];        /* hashes of statements that were made of a filter, 0: free */
+    bool shape_prepared[SHAPES];
     bool in_transaction;
     bool committing;          /* what was sent may be a fact already: waiting goes on past any deadline */
     struct line_reader *next; /* in the pool */
@@ -93,8 +138,11 @@ typedef struct line_reader {
     int64_t until_ns;         /* CLOCK_MONOTONIC: so long it waits where nobody has a deadline */
 } connection;
 
+enum { SEARCH_LEAVE, SEARCH_INDEX, SEARCH_SERVER };
+
 typedef struct settings {
-    char *url;    /* NULL: what libpq's environment says */
+    int search; /* SEARCH_*: by an index of one's own, or by the server; LEAVE: by the server where its table is there */
+    char *url;  /* NULL: what libpq's environment says */
     char *schema; /* NULL: one that is made for this store */
     int64_t pool; /* connections for reading */
     int64_t connect_ns, patience_ns;
@@ -110,7 +158,8 @@ struct quipu_backend {
     uint32_t flags;
     settings set;
     char schema[SCHEMA_MAX + 1];
-    int64_t lock; /* the key of the advisory lock that writers of this store take */
+    bool by_server; /* scans and searches of the present */
+    int64_t lock;   /* the key of the advisory lock that writers of this store take */
     write_queue queue;
     connection *writer;   /* the queue's writer's; NULL where the store is open for reading only */
     recent_ids unchanged; /* change ids whose sets left everything as it was: under the queue */
@@ -124,7 +173,7 @@ struct quipu_backend {
 
 /* ---- values.c: parameters and results, in binary form ---- */
 
-enum { PARAMS_MAX = 40 };
+enum { PARAMS_MAX = 200 };
 
 typedef struct sql_params {
     int count;
@@ -174,6 +223,9 @@ void connection_use(connection *c, const quipu_call *call, write_request *batch)
  * anew and asked once more. */
 int32_t connection_run(connection *c, int name, const sql_params *p, PGresult **out, const char *doing,
                        quipu_error *error);
+/* The same for a statement that was put together; those of one text are prepared once. */
+int32_t connection_query(connection *c, const char *sql, const sql_params *p, PGresult **out, const char *doing,
+                         quipu_error *error);
 /* Statements without parameters, separated by semicolons. */
 int32_t connection_script(connection *c, const char *sql, PGresult **out, const char *doing, quipu_error *error);
 /* Ends a transaction without a change; what was begun is over in any case. */
@@ -217,6 +269,18 @@ extern const line_api postgres_line;
 int32_t revision_newest(connection *c, line_revision *out, quipu_error *error);
 /* The state in a row of STATE_COLUMNS; its texts are the result's. */
 line_state state_of_row(const PGresult *r, int row);
+
+/* ---- write.c ---- */
+
+/* Begins a transaction that no other writer of the store is beside. *records: the table `records` is there. */
+int32_t store_lock(connection *c, bool *records, quipu_error *error);
+
+/* ---- server.c: the present of a store whose table `records` is there, asked by SQL ---- */
+
+int32_t server_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn visit, void *context,
+                    const quipu_call *call, quipu_error *error);
+int32_t server_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn visit, void *context,
+                      const quipu_call *call, quipu_error *error);
 
 /* ---- the slots ---- */
 

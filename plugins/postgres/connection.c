@@ -8,7 +8,10 @@
 #include "backend.h"
 
 #include <base/fail.h>
+#include <base/hash.h>
+#include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -99,6 +102,7 @@ static void drop(connection *c)
     PQfinish(c->pg);
     c->pg = NULL;
     memset(c->prepared, 0, sizeof c->prepared);
+    memset(c->shape_prepared, 0, sizeof c->shape_prepared);
 }
 
 /* Sees to it that what was sent goes out and what is answered comes in; false where the connection is lost. *given_up: it was cancelled. */
@@ -176,31 +180,37 @@ static int32_t could_not_send(connection *c, const char *doing, quipu_error *err
     return fail(error, QUIPU_E_NETWORK, NULL, "%s: the connection was lost; try again", doing);
 }
 
-static int32_t ask(connection *c, int name, const sql_params *p, PGresult **out, const char *doing, quipu_error *error)
+/* *prepared: under this name, on this connection. */
+typedef struct statement {
+    const char *name, *sql;
+    bool *prepared;
+} statement;
+
+static int32_t ask(connection *c, const statement *s, const sql_params *p, PGresult **out, const char *doing,
+                   quipu_error *error)
 {
     static const sql_params none = { 0 };
     int32_t code = QUIPU_OK;
     if (!p)
         p = &none;
-    if (!c->prepared[name]) {
-        code = PQsendPrepare(c->pg, texts[name].name, texts[name].sql, 0, NULL)
-                   ? collect(c, NULL, "the store cannot be asked", error)
-                   : could_not_send(c, doing, error);
+    if (!*s->prepared) {
+        code = PQsendPrepare(c->pg, s->name, s->sql, 0, NULL) ? collect(c, NULL, "the store cannot be asked", error)
+                                                              : could_not_send(c, doing, error);
         if (code != QUIPU_OK)
             return code;
-        c->prepared[name] = true;
+        *s->prepared = true;
     }
-    if (!PQsendQueryPrepared(c->pg, texts[name].name, p->count, p->values, p->lengths, p->formats, 1))
+    if (!PQsendQueryPrepared(c->pg, s->name, p->count, p->values, p->lengths, p->formats, 1))
         return could_not_send(c, doing, error);
     return collect(c, out, doing, error);
 }
 
-int32_t connection_run(connection *c, int name, const sql_params *p, PGresult **out, const char *doing,
-                       quipu_error *error)
+static int32_t run(connection *c, const statement *s, const sql_params *p, PGresult **out, const char *doing,
+                   quipu_error *error)
 {
     quipu_error why = { .struct_size = sizeof why };
     if (!connection_is_lost(c)) {
-        int32_t code = ask(c, name, p, out, doing, &why);
+        int32_t code = ask(c, s, p, out, doing, &why);
         if (code != QUIPU_OK && error)
             *error = why;
         if (code == QUIPU_OK || c->pg)
@@ -211,7 +221,32 @@ int32_t connection_run(connection *c, int name, const sql_params *p, PGresult **
     int32_t code = call_check(c->call, error);
     if (code == QUIPU_OK)
         code = connection_again(c, error);
-    return code == QUIPU_OK ? ask(c, name, p, out, doing, error) : code;
+    return code == QUIPU_OK ? ask(c, s, p, out, doing, error) : code;
+}
+
+int32_t connection_run(connection *c, int name, const sql_params *p, PGresult **out, const char *doing,
+                       quipu_error *error)
+{
+    const statement s = { texts[name].name, texts[name].sql, &c->prepared[name] };
+    return run(c, &s, p, out, doing, error);
+}
+
+/* Where all places are taken, the statement without a name is prepared each time. */
+int32_t connection_query(connection *c, const char *sql, const sql_params *p, PGresult **out, const char *doing,
+                         quipu_error *error)
+{
+    uint64_t hash = hash_table_key(sql, strlen(sql), 0x7368617065ULL) | 1;
+    char name[32] = "";
+    bool never = false;
+    size_t i = 0;
+    while (i < SHAPES && c->shapes[i] && c->shapes[i] != hash)
+        i++;
+    if (i < SHAPES) {
+        c->shapes[i] = hash;
+        snprintf(name, sizeof name, "SHAPE_%016" PRIx64, hash);
+    }
+    const statement s = { name, sql, i < SHAPES ? &c->shape_prepared[i] : &never };
+    return run(c, &s, p, out, doing, error);
 }
 
 int32_t connection_script(connection *c, const char *sql, PGresult **out, const char *doing, quipu_error *error)

@@ -4,6 +4,7 @@
  * The plan keeps one entry for each id of the batch, and one for each of its change ids. A set whose checks fail leaves no trace in it.
  */
 #include "write.h"
+#include "rows.h"
 
 #include <base/fail.h>
 #include <base/hash.h>
@@ -23,6 +24,7 @@ struct plan_entry {
     quipu_str key; /* an id, or a revision's name; borrowed of the batch, or of `name`; absent: free */
     bool is_name;
     uint8_t name[LINE_NAME];
+    bool changed;            /* of an id: by this batch */
     bool applied;            /* of a name: there is such a revision, or will be */
     int64_t state;           /* of an id: the newest one, 0: it was never there */
     const quipu_record *now; /* the record that is there; NULL: none */
@@ -180,6 +182,7 @@ static void add_state(plan *t, const quipu_change *change)
     array_text(&t->rows[ROW_VERSION], put ? str_make((const char *)version, sizeof version) : str_of(""));
     array_text(&t->rows[ROW_JSON], put ? put->json : (quipu_str){ 0 });
     t->at.records += (put != NULL) - (e->now != NULL);
+    e->changed = true;
     e->state = t->at.last_state;
     e->now = put;
 }
@@ -319,6 +322,30 @@ int32_t plan_make(plan *t, write_request *batch, quipu_error *error)
                     "%s: the server takes no more than %d MiB at once; send fewer changes in a set", doing,
                     BATCH_BYTES >> 20);
     return QUIPU_OK;
+}
+
+int32_t plan_send_records(plan *t, connection *c, quipu_error *error)
+{
+    enum { AT_ONCE = 1000 };
+    record_rows rows;
+    int32_t code = rows_begin(&rows, t->self->set.language)
+                       ? QUIPU_OK
+                       : fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a batch of changes");
+    for (size_t i = 0; i < t->capacity && code == QUIPU_OK; i++) {
+        const plan_entry *e = &t->entries[i];
+        if (!e->key.ptr || !e->changed)
+            continue;
+        if (e->now)
+            rows_add(&rows, e->now, e->state);
+        else
+            rows_remove(&rows, e->key);
+        if (rows.columns[0].count >= AT_ONCE)
+            code = rows_send(&rows, c, error);
+    }
+    if (code == QUIPU_OK)
+        code = rows_send(&rows, c, error);
+    rows_free(&rows);
+    return code;
 }
 
 plan *plan_new(quipu_backend *self, quipu_error *error)

@@ -1,5 +1,6 @@
 /* plugin.c - the postgres backend's entry, table and life cycle. */
 #include "backend.h"
+#include "rows.h"
 
 #include <base/fail.h>
 #include <base/hash.h>
@@ -122,6 +123,20 @@ static int32_t settle(quipu_backend *self, connection *c, store_note *note, bool
     return *again ? QUIPU_OK : code;
 }
 
+/* How scans and searches go. A store that is read only is used as it is. */
+static int32_t choose_search(quipu_backend *self, connection *c, quipu_error *error)
+{
+    PGresult *r = NULL;
+    int32_t code = QUIPU_OK;
+    if (self->set.search == SEARCH_SERVER && !(self->flags & QUIPU_OPEN_READ_ONLY))
+        code = rows_make_table(self, c, error);
+    if (code == QUIPU_OK)
+        code = connection_run(c, STATEMENT_HAS_RECORDS, NULL, &r, "opening the store", error);
+    self->by_server = code == QUIPU_OK && self->set.search != SEARCH_INDEX && row_int(r, 0, 0) != 0;
+    PQclear(r);
+    return code;
+}
+
 /* A first connection looks at what is there before anything else is done with it. */
 static int32_t find_store(quipu_backend *self, const quipu_call *call, bool *again, quipu_error *error)
 {
@@ -143,11 +158,13 @@ static int32_t find_store(quipu_backend *self, const quipu_call *call, bool *aga
     code = connection_open(self, call, &c, error);
     if (code == QUIPU_OK)
         code = settle(self, c, &note, known, again, error);
+    use_note(self, &note);
+    if (code == QUIPU_OK && !*again)
+        code = choose_search(self, c, error);
     if (code != QUIPU_OK || *again || self->flags & QUIPU_OPEN_READ_ONLY) {
         connection_close(c);
         return code;
     }
-    use_note(self, &note);
     connection_use(c, NULL, NULL);
     self->writer = c;
     return QUIPU_OK;

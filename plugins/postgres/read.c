@@ -62,14 +62,38 @@ int32_t postgres_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn
                       const quipu_call *call, quipu_error *error)
 {
     int32_t code = check_entry(self, call, error);
-    return code == QUIPU_OK ? index_owner_scan(&indexes, self, query, visit, context, call, error) : code;
+    if (code == QUIPU_OK)
+        code = query_check_scan(query, error);
+    if (code == QUIPU_OK && !visit)
+        code = fail(error, QUIPU_E_INVALID, "visit", "visit is NULL; give a function");
+    if (code != QUIPU_OK)
+        return code;
+    return self->by_server && !query->as_of.ptr ? server_scan(self, query, visit, context, call, error)
+                                                : index_owner_scan(&indexes, self, query, visit, context, call, error);
+}
+
+/* By words alone the server helps; vectors are in the index. */
+static bool is_by_words(const quipu_backend *self, const quipu_search *q)
+{
+    const quipu_str embed = str_of(QUIPU_SERVICE_EMBED);
+    return q->text.ptr && !q->vector &&
+           (q->mode == QUIPU_SEARCH_LEXICAL ||
+            (q->mode == QUIPU_SEARCH_AUTO && !self->host->get_service(self->host, &embed)));
 }
 
 int32_t postgres_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn visit, void *context,
                         const quipu_call *call, quipu_error *error)
 {
     int32_t code = check_entry(self, call, error);
-    return code == QUIPU_OK ? index_owner_search(&indexes, self, query, visit, context, call, error) : code;
+    if (code == QUIPU_OK)
+        code = query_check_search(query, error);
+    if (code == QUIPU_OK && !visit)
+        code = fail(error, QUIPU_E_INVALID, "visit", "visit is NULL; give a function");
+    if (code != QUIPU_OK)
+        return code;
+    return self->by_server && !query->as_of.ptr && is_by_words(self, query)
+               ? server_search(self, query, visit, context, call, error)
+               : index_owner_search(&indexes, self, query, visit, context, call, error);
 }
 
 /* ---- figures ---- */
@@ -122,6 +146,7 @@ int32_t postgres_stats(quipu_backend *self, quipu_stat_fn visit, void *context, 
         number("persistent", 1),
         words("durability", self->set.durable ? "full" : "relaxed"),
         words("schema", self->schema),
+        words("search", self->by_server ? "server" : "index"),
         words("postgresql", version),
     };
     return query_show_figures(figures, sizeof figures / sizeof figures[0], visit, context, error);

@@ -1,4 +1,4 @@
-/* settings.c - the postgres backend's configuration: {"url":"postgresql://ana@db.example.org/memory","schema":"quipu","pool":8,
+/* settings.c - the postgres backend's configuration: {"url":"postgresql://ana@db.example.org/memory","schema":"quipu","search":"index","pool":8,
  * "connect_timeout":10,"busy_timeout":60,"durability":"full","quote_subjects":true,"record_max":1048576,"language":"english"}. */
 #include "backend.h"
 
@@ -49,6 +49,15 @@ static int32_t take_seconds(const cJSON *item, int64_t least, int64_t *ns, quipu
     return code;
 }
 
+static int32_t take_search(const cJSON *item, int *out, quipu_error *error)
+{
+    const char *value = cJSON_GetStringValue(item);
+    if (!value || (strcmp(value, "index") != 0 && strcmp(value, "server") != 0))
+        return fail(error, QUIPU_E_INVALID, "search", "search is \"index\" or \"server\"");
+    *out = strcmp(value, "server") == 0 ? SEARCH_SERVER : SEARCH_INDEX;
+    return QUIPU_OK;
+}
+
 static int32_t take_setting(void *context, const cJSON *item, quipu_error *error)
 {
     settings *set = context;
@@ -61,6 +70,8 @@ static int32_t take_setting(void *context, const cJSON *item, quipu_error *error
         code = setting_text(item, &set->schema, error);
         return code == QUIPU_OK ? check_schema(set->schema, error) : code;
     }
+    if (strcmp(item->string, "search") == 0)
+        return take_search(item, &set->search, error);
     if (strcmp(item->string, "pool") == 0)
         return setting_integer(item, 1, 100, "connections", &set->pool, error);
     if (strcmp(item->string, "connect_timeout") == 0)
@@ -77,7 +88,8 @@ static int32_t take_setting(void *context, const cJSON *item, quipu_error *error
         return setting_language(item, &set->language, error);
     return setting_unknown(
         item, "the backend \"postgres\"",
-        "url, schema, pool, connect_timeout, busy_timeout, durability, quote_subjects, record_max and language", error);
+        "url, schema, search, pool, connect_timeout, busy_timeout, durability, quote_subjects, record_max and language",
+        error);
 }
 
 int32_t settings_take(settings *set, quipu_str config, quipu_error *error)

@@ -1,10 +1,12 @@
 /*
- * verify.c - the extension verify/1: the tables against each other, every state against its version, the saved index against the tables.
+ * verify.c - the extension verify/1: the tables against each other, every state against its version, the table of records and the saved index
+ * against the states.
  *
- * The pages below the tables are the server's to check (pg_amcheck, data checksums). What can be computed again is repaired: the saved
- * index. A state whose text was damaged cannot be; it is named, and stays readable to SQL.
+ * The pages below the tables are the server's to check (pg_amcheck, data checksums). What can be computed again is repaired: the
+ * table of records, the saved index. A state whose text was damaged cannot be; it is named, and stays readable to SQL.
  */
 #include "backend.h"
+#include "rows.h"
 
 #include <base/fail.h>
 #include <sdk/abi_check.h>
@@ -91,6 +93,44 @@ static int32_t verify_revisions(verification *v)
     return code == QUIPU_OK
                ? tell(v, QUIPU_FINDING_CHECKED, "revisions", (quipu_str){ 0 }, NULL, (uint64_t)newest.revision)
                : code;
+}
+
+/* ---- the table that the server searches ---- */
+
+static const char stray[] =
+    "SELECT coalesce(r.id, n.id) FROM records r FULL JOIN (SELECT DISTINCT ON (id) id, state, json FROM states"
+    " ORDER BY id, state DESC) n ON n.id = r.id WHERE r.state IS DISTINCT FROM"
+    " CASE WHEN n.json IS NOT NULL THEN n.state END" FINDINGS;
+
+static int32_t make_table_again(verification *v)
+{
+    int32_t code = connection_script(v->c, "DROP TABLE records", NULL, "repairing the table of records", v->error);
+    if (code == QUIPU_OK)
+        code = rows_make_table(v->self, v->c, v->error);
+    return code == QUIPU_OK ? tell(v, QUIPU_FINDING_REPAIRED, "search", str_of("records"),
+                                   "the table was made again from the states", 0)
+                            : code;
+}
+
+/* It is what the newest states say, in columns: it can be made again. */
+static int32_t verify_table(verification *v)
+{
+    PGresult *r = NULL;
+    int32_t code = connection_run(v->c, STATEMENT_HAS_RECORDS, NULL, &r, "verifying the store", v->error);
+    bool there = code == QUIPU_OK && row_int(r, 0, 0) != 0;
+    PQclear(r);
+    r = NULL;
+    if (!there)
+        return code;
+    code = connection_script(v->c, stray, &r, "verifying the store", v->error);
+    int wrong = code == QUIPU_OK ? PQntuples(r) : 0;
+    for (int i = 0; i < wrong && code == QUIPU_OK; i++)
+        code = tell(v, QUIPU_FINDING_DAMAGE, "search", row_text(r, i, 0),
+                    "the table of records does not show what is stored", 0);
+    PQclear(r);
+    if (code == QUIPU_OK && wrong && repairs(v))
+        code = make_table_again(v);
+    return code == QUIPU_OK ? tell(v, QUIPU_FINDING_CHECKED, "search", (quipu_str){ 0 }, NULL, 1) : code;
 }
 
 /* ---- the states ---- */
@@ -190,7 +230,10 @@ static int32_t verify_all(verification *v)
     int32_t code = verify_revisions(v);
     if (code == QUIPU_OK)
         code = verify_states(v);
-    return code == QUIPU_OK && v->damages == 0 ? verify_index_anyhow(v) : code;
+    uint64_t damaged = v->damages;
+    if (code == QUIPU_OK && damaged == 0)
+        code = verify_table(v);
+    return code == QUIPU_OK && damaged == 0 ? verify_index_anyhow(v) : code;
 }
 
 static int32_t verify(quipu_backend *self, uint32_t flags, quipu_finding_fn visit, void *context,

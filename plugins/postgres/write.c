@@ -20,15 +20,21 @@ enum { TRIES = 3 };
 
 /* ---- the transaction ---- */
 
-static int32_t lock_store(connection *c, int64_t key, quipu_error *error)
+int32_t store_lock(connection *c, bool *records, quipu_error *error)
 {
     sql_params p = { 0 };
+    PGresult *r = NULL;
     int32_t code = connection_run(c, STATEMENT_BEGIN_WRITE, NULL, NULL, "waiting for the store", error);
     if (code != QUIPU_OK)
         return code;
     c->in_transaction = true;
-    param_int(&p, key);
-    return connection_run(c, STATEMENT_LOCK, &p, NULL, "waiting for the store", error);
+    param_int(&p, c->of->lock);
+    code = connection_run(c, STATEMENT_LOCK, &p, NULL, "waiting for the store", error);
+    if (code == QUIPU_OK)
+        code = connection_run(c, STATEMENT_HAS_RECORDS, NULL, &r, "waiting for the store", error);
+    *records = code == QUIPU_OK && row_int(r, 0, 0) != 0;
+    PQclear(r);
+    return code;
 }
 
 static int32_t send_rows(connection *c, plan *t, quipu_error *error)
@@ -46,7 +52,8 @@ static int32_t send_rows(connection *c, plan *t, quipu_error *error)
 static int32_t try_batch(connection *c, plan *t, write_request *batch, quipu_error *error)
 {
     connection_use(c, NULL, batch);
-    int32_t code = lock_store(c, t->self->lock, error);
+    bool records = false;
+    int32_t code = store_lock(c, &records, error);
     if (code == QUIPU_OK)
         code = plan_read(t, c, batch, error);
     if (code == QUIPU_OK)
@@ -54,6 +61,8 @@ static int32_t try_batch(connection *c, plan *t, write_request *batch, quipu_err
     if (code != QUIPU_OK || t->written == 0)
         return code;
     code = send_rows(c, t, error);
+    if (code == QUIPU_OK && records)
+        code = plan_send_records(t, c, error);
     if (code != QUIPU_OK)
         return code;
     connection_use(c, NULL, NULL); /* from here on it is as long as it takes, within reason */
@@ -67,11 +76,12 @@ static int32_t find_out(connection *c, const plan *t, bool *made, quipu_error *e
     sql_params p = { 0 };
     sql_array names = { 0 };
     PGresult *r = NULL;
+    bool records;
     connection_rollback(c);
     connection_use(c, NULL, NULL);
     int32_t code = connection_again(c, error);
     if (code == QUIPU_OK)
-        code = lock_store(c, t->self->lock, error);
+        code = store_lock(c, &records, error);
     array_begin(&names, OID_BYTEA);
     array_text(&names, str_make((const char *)t->at.name, LINE_NAME));
     array_end(&names);

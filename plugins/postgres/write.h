@@ -44,6 +44,8 @@ void plan_free(plan *t);
 int32_t plan_read(plan *t, connection *c, write_request *batch, quipu_error *error);
 /* Checks every set and adds its rows. Fills code, error, flags, changed and revision of each request. */
 int32_t plan_make(plan *t, write_request *batch, quipu_error *error);
+/* Brings the table `records` up to date with what was planned. */
+int32_t plan_send_records(plan *t, connection *c, quipu_error *error);
 /* It did not come to be: what it left unchanged may not have come to be either. */
 void plan_forget(plan *t);
 

@@ -16,6 +16,12 @@ int32_t query_check_get(const quipu_get *q, quipu_error *error);
 int32_t query_check_scan(const quipu_scan *q, quipu_error *error);
 int32_t query_check_search(const quipu_search *q, quipu_error *error);
 
+#define QUERY_CURSOR_MAX 320 /* bytes */
+/* The cursor behind a record in an order, without a NUL byte; its length. It needs no state, and stays good whatever is written between two pages. */
+size_t query_print_cursor(char out[QUERY_CURSOR_MAX], uint32_t order, const quipu_record *r);
+/* The created_at and the id (borrowed of the cursor) that it goes on behind. Errors: INVALID. */
+int32_t query_parse_cursor(quipu_str cursor, uint32_t order, int64_t *created_at, quipu_str *id, quipu_error *error);
+
 /* Puts the records into the order that `q` asks for, leaves out those up to its cursor, and shows `limit` of them, each with
  * its cursor. The list is sorted in place and stays the caller's. Errors: INVALID (cursor), those of the visitor. */
 int32_t query_show_page(record_list *records, const quipu_scan *q, quipu_hit_fn visit, void *context,

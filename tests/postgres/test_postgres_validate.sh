@@ -21,11 +21,19 @@ case $answer in
 esac
 level=4
 [ -z "${SAN:-}" ] || level=1
-"$QUIPU" validate "$BUILD/plugins/postgres.so" --level $level --settings "{\"url\":\"${answer#ready }\"}" >"$work/out" 2>&1
-if [ $? -eq 0 ] && grep -q ', 0 failed' "$work/out"; then
-    echo "ok 1 - postgres passes every check at level $level"
-else
-    echo "not ok 1 - postgres passes every check at level $level"
-    grep -v ' pass ' "$work/out" | tail -n 30 | sed 's/^/# /'
-fi
-echo 1..1
+number=0
+
+validate() { # LEVEL MORE-SETTINGS NAME
+    number=$((number + 1))
+    "$QUIPU" validate "$BUILD/plugins/postgres.so" --level "$1" --settings "{\"url\":\"${answer#ready }\"$2}" >"$work/out" 2>&1
+    if [ $? -eq 0 ] && grep -q ', 0 failed' "$work/out"; then
+        echo "ok $number - $3 at level $1"
+    else
+        echo "not ok $number - $3 at level $1"
+        grep -v ' pass ' "$work/out" | tail -n 30 | sed 's/^/# /'
+    fi
+}
+
+validate $level '' "postgres passes every check"
+validate 1 ',"search":"server"' "so it does where the server searches"
+echo "1..$number"

@@ -110,8 +110,6 @@ static int32_t need_visitor(quipu_hit_fn visit, quipu_error *error)
 
 /* ---- pages ---- */
 
-#define CURSOR_MAX 320 /* bytes: an order, a time, an id */
-
 /* Where a record stands in each of the three orders. */
 typedef struct place {
     int64_t created_at;
@@ -149,15 +147,15 @@ static int compare_by_oldest(const void *a, const void *b)
     return compare_places(QUIPU_ORDER_OLDEST, place_of(*(record *const *)a), place_of(*(record *const *)b));
 }
 
-/* A cursor is "<order>:<created_at>:<id>": it needs no state, and stays good whatever is written between two pages. */
-static size_t print_cursor(char out[CURSOR_MAX], uint32_t order, place p)
+/* A cursor is "<order>:<created_at>:<id>". */
+size_t query_print_cursor(char out[QUERY_CURSOR_MAX], uint32_t order, const quipu_record *r)
 {
-    int head = snprintf(out, CURSOR_MAX, "%u:%lld:", order, (long long)p.created_at);
-    memcpy(out + head, p.id.ptr, (size_t)p.id.len);
-    return (size_t)head + (size_t)p.id.len;
+    int head = snprintf(out, QUERY_CURSOR_MAX, "%u:%lld:", order, (long long)r->created_at);
+    memcpy(out + head, r->id.ptr, (size_t)r->id.len);
+    return (size_t)head + (size_t)r->id.len;
 }
 
-static int32_t parse_cursor(quipu_str cursor, uint32_t order, place *out, quipu_error *error)
+int32_t query_parse_cursor(quipu_str cursor, uint32_t order, int64_t *created_at, quipu_str *id, quipu_error *error)
 {
     char head[32] = "";
     const char *first = cursor.len ? memchr(cursor.ptr, ':', (size_t)cursor.len) : NULL;
@@ -169,9 +167,9 @@ static int32_t parse_cursor(quipu_str cursor, uint32_t order, place *out, quipu_
         its_order = strtoull(head, &end, 10);
         if (end != head && *end == ':' && its_order == order) {
             const char *time = end + 1;
-            out->created_at = strtoll(time, &end, 10);
-            out->id = (quipu_str){ second + 1, (uint64_t)(cursor.ptr + cursor.len - second - 1) };
-            if (end != time && *end == '\0' && out->id.len > 0 && out->id.len <= QUIPU_ID_MAX)
+            *created_at = strtoll(time, &end, 10);
+            *id = (quipu_str){ second + 1, (uint64_t)(cursor.ptr + cursor.len - second - 1) };
+            if (end != time && *end == '\0' && id->len > 0 && id->len <= QUIPU_ID_MAX)
                 return QUIPU_OK;
         }
     }
@@ -189,16 +187,16 @@ int32_t query_show_page(record_list *records, const quipu_scan *q, quipu_hit_fn 
     bool stop = false;
     int32_t code = need_visitor(visit, error);
     if (code == QUIPU_OK && q->cursor.ptr)
-        code = parse_cursor(q->cursor, q->order, &after, error);
+        code = query_parse_cursor(q->cursor, q->order, &after.created_at, &after.id, error);
     if (code == QUIPU_OK && records->count)
         qsort(records->items, records->count, sizeof(records->items[0]), compare[q->order]);
     for (size_t i = 0; i < records->count && code == QUIPU_OK && !stop && (q->limit == 0 || shown < q->limit); i++) {
-        char cursor[CURSOR_MAX];
+        char cursor[QUERY_CURSOR_MAX];
         place here = place_of(records->items[i]);
         if (q->cursor.ptr && compare_places(q->order, here, after) <= 0)
             continue;
         quipu_hit hit = { .struct_size = sizeof hit, .record = record_view(records->items[i]) };
-        hit.cursor = str_make(cursor, print_cursor(cursor, q->order, here));
+        hit.cursor = str_make(cursor, query_print_cursor(cursor, q->order, hit.record));
         if ((code = call_check(call, error)) == QUIPU_OK)
             code = query_answer(visit(context, &hit), &stop, error);
         shown++;
