@@ -12,6 +12,7 @@
 #include <sdk/vectors/run.h>
 #include <sdk/vectors/scan.h>
 #include <stdlib.h>
+#include <string.h>
 #include <tests/support/some_vectors.h>
 
 static void rotation_keeps_inner_products(void **state)
@@ -44,6 +45,25 @@ static void rotation_spreads_a_single_float(void **state)
     for (int i = 0; i < 384; i++)
         assert_true(fabsf(v[i]) < 0.4f);
     rotation_free(turn);
+}
+
+/* Codes that one machine wrote are asked by another. */
+static void rotation_is_the_same_on_every_processor(void **state)
+{
+    (void)state;
+    const uint32_t dimensions[] = { 1, 7, 8, 9, 24, 100, 384, 768, 1000 };
+    for (size_t n = 0; n < sizeof dimensions / sizeof dimensions[0]; n++) {
+        uint32_t dimension = dimensions[n];
+        some_vectors *from = some_vectors_new(2, dimension, 11);
+        rotation *turn = rotation_new(dimension);
+        float *a = from->rows, *b = a + dimension;
+        memcpy(b, a, dimension * sizeof *b);
+        rotation_apply(turn, a);
+        rotation_apply_plain(turn, b);
+        assert_memory_equal(a, b, dimension * sizeof *a);
+        rotation_free(turn);
+        some_vectors_free(from);
+    }
 }
 
 static void every_kernel_equals_the_scalar_one(void **state)
@@ -345,11 +365,17 @@ static void damaged_image_leads_nowhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rotation_keeps_inner_products),       cmocka_unit_test(rotation_spreads_a_single_float),
-        cmocka_unit_test(every_kernel_equals_the_scalar_one),  cmocka_unit_test(estimates_keep_their_bound),
-        cmocka_unit_test(rows_go_to_the_nearest_centre),       cmocka_unit_test(equal_rows_can_be_divided),
-        cmocka_unit_test(the_k_best_are_kept_whatever_comes),  cmocka_unit_test(blas_tiles_add_up),
-        cmocka_unit_test(image_holds_every_row_under_its_key), cmocka_unit_test(damaged_image_leads_nowhere),
+        cmocka_unit_test(rotation_keeps_inner_products),
+        cmocka_unit_test(rotation_spreads_a_single_float),
+        cmocka_unit_test(rotation_is_the_same_on_every_processor),
+        cmocka_unit_test(every_kernel_equals_the_scalar_one),
+        cmocka_unit_test(estimates_keep_their_bound),
+        cmocka_unit_test(rows_go_to_the_nearest_centre),
+        cmocka_unit_test(equal_rows_can_be_divided),
+        cmocka_unit_test(the_k_best_are_kept_whatever_comes),
+        cmocka_unit_test(blas_tiles_add_up),
+        cmocka_unit_test(image_holds_every_row_under_its_key),
+        cmocka_unit_test(damaged_image_leads_nowhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,8 @@
 #include <string.h>
 
 enum {
-    ITERATIONS = 8,
+    EARLY = 4,      /* iterations on a quarter of the sample: the centres' first steps are large, and need no more */
+    LATE = 3,       /* on all of it */
     SAMPLE = 64,    /* rows of the sample for each cluster */
     ROWS_TILE = 256 /* rows that one product is of; its other side is a tile of centres */
 };
@@ -158,22 +159,31 @@ static void move_centres(const row_source *rows, const uint32_t *nearest, uint32
     }
 }
 
+/* One iteration on `count` rows. */
+static int32_t train_on(const row_source *rows, uint32_t count, uint32_t clusters, float *centres, uint32_t *nearest,
+                        uint32_t *sizes, const quipu_call *call, quipu_error *error)
+{
+    sample s = { rows, count };
+    row_source sampled = { sample_row, &s, count, rows->dimension };
+    int32_t rc = clusters_assign(&sampled, centres, clusters, nearest, call, error);
+    if (rc == QUIPU_OK)
+        move_centres(&sampled, nearest, clusters, centres, sizes);
+    return rc;
+}
+
 int32_t clusters_train(const row_source *rows, uint32_t clusters, float *centres, const quipu_call *call,
                        quipu_error *error)
 {
     sample s = { rows, rows->count / SAMPLE > clusters ? clusters * SAMPLE : rows->count };
-    row_source sampled = { sample_row, &s, s.count, rows->dimension };
+    uint32_t few = s.count / 4 / 8 >= clusters ? s.count / 4 : s.count; /* a mean of fewer than eight says little */
     uint32_t *nearest = malloc((s.count ? s.count : 1) * sizeof *nearest);
-    uint32_t *sizes = malloc(clusters * sizeof *sizes);
+    uint32_t *sizes = malloc((clusters ? clusters : 1) * sizeof *sizes);
     int32_t rc = nearest && sizes ? QUIPU_OK : no_memory(error);
     for (uint32_t c = 0; rc == QUIPU_OK && c < clusters; c++)
         memcpy(centres + (size_t)c * rows->dimension, sample_row(&s, (uint32_t)((uint64_t)c * s.count / clusters)),
                rows->dimension * sizeof(float));
-    for (int i = 0; rc == QUIPU_OK && i < ITERATIONS; i++) {
-        rc = clusters_assign(&sampled, centres, clusters, nearest, call, error);
-        if (rc == QUIPU_OK)
-            move_centres(&sampled, nearest, clusters, centres, sizes);
-    }
+    for (int i = 0; rc == QUIPU_OK && i < EARLY + LATE; i++)
+        rc = train_on(rows, i < EARLY ? few : s.count, clusters, centres, nearest, sizes, call, error);
     free(nearest);
     free(sizes);
     return rc;

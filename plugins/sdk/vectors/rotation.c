@@ -1,6 +1,7 @@
 /* rotation.c - see rotation.h. */
 #include "rotation.h"
 
+#include <base/cpu.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,8 +55,10 @@ void rotation_free(rotation *r)
     free(r);
 }
 
+#define INLINE static inline __attribute__((always_inline))
+
 /* Sums and differences of floats that lie `half` apart. */
-static void narrow_step(float *v, uint32_t count, uint32_t half)
+INLINE void narrow_step(float *v, uint32_t count, uint32_t half)
 {
     for (uint32_t i = 0; i < count; i += 2 * half)
         for (uint32_t j = i; j < i + half; j++) {
@@ -66,7 +69,7 @@ static void narrow_step(float *v, uint32_t count, uint32_t half)
 }
 
 /* The same, where `half` is a multiple of LANES. */
-static void wide_step(float *v, uint32_t count, uint32_t half)
+INLINE void wide_step(float *v, uint32_t count, uint32_t half)
 {
     for (uint32_t i = 0; i < count; i += 2 * half)
         for (uint32_t j = i; j < i + half; j += LANES) {
@@ -80,13 +83,18 @@ static void wide_step(float *v, uint32_t count, uint32_t half)
         }
 }
 
-void rotation_apply(const rotation *r, float *vector)
+INLINE void flip(const rotation *r, int round, float *vector)
+{
+    const float *factors = r->factors + (size_t)round * r->dimension;
+    for (uint32_t i = 0; i < r->dimension; i++)
+        vector[i] *= factors[i];
+}
+
+void rotation_apply_plain(const rotation *r, float *vector)
 {
     for (int round = 0; round < ROUNDS; round++) {
-        const float *factors = r->factors + (size_t)round * r->dimension;
-        for (uint32_t i = 0; i < r->dimension; i++)
-            vector[i] *= factors[i];
         float *part = vector + first_of(r, round);
+        flip(r, round, vector);
         for (uint32_t half = 1; half < r->power; half *= 2)
             if (half < LANES)
                 narrow_step(part, r->power, half);
@@ -94,3 +102,48 @@ void rotation_apply(const rotation *r, float *vector)
                 wide_step(part, r->power, half);
     }
 }
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+/* The first three steps of eight floats. Sums are those of narrow_step to the last bit, as everywhere here: no FMA. */
+__attribute__((target("avx2"))) static inline void first_steps(float *v)
+{
+    __m256 x = _mm256_loadu_ps(v), other = _mm256_permute_ps(x, 0xb1);
+    x = _mm256_blend_ps(_mm256_add_ps(x, other), _mm256_sub_ps(other, x), 0xaa);
+    other = _mm256_permute_ps(x, 0x4e);
+    x = _mm256_blend_ps(_mm256_add_ps(x, other), _mm256_sub_ps(other, x), 0xcc);
+    other = _mm256_permute2f128_ps(x, x, 1);
+    x = _mm256_blend_ps(_mm256_add_ps(x, other), _mm256_sub_ps(other, x), 0xf0);
+    _mm256_storeu_ps(v, x);
+}
+
+__attribute__((target("avx2"))) static void apply_wide(const rotation *r, float *vector)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        float *part = vector + first_of(r, round);
+        flip(r, round, vector);
+        for (uint32_t i = 0; i < r->power; i += LANES)
+            first_steps(part + i);
+        for (uint32_t half = LANES; half < r->power; half *= 2)
+            wide_step(part, r->power, half);
+    }
+}
+
+void rotation_apply(const rotation *r, float *vector)
+{
+    if (cpu_has_avx2() && r->power >= LANES)
+        apply_wide(r, vector);
+    else
+        rotation_apply_plain(r, vector);
+}
+
+#else
+
+void rotation_apply(const rotation *r, float *vector)
+{
+    rotation_apply_plain(r, vector);
+}
+
+#endif

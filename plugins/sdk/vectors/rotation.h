@@ -16,5 +16,7 @@ typedef struct rotation rotation; /* never changes: any number of threads */
 rotation *rotation_new(uint32_t dimension);
 void rotation_free(rotation *r);
 void rotation_apply(const rotation *r, float *vector);
+/* The same to the last bit, as processors without AVX2 do it. */
+void rotation_apply_plain(const rotation *r, float *vector);
 
 #endif
