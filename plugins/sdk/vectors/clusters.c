@@ -174,10 +174,12 @@ static int32_t train_on(const row_source *rows, uint32_t count, uint32_t cluster
 int32_t clusters_train(const row_source *rows, uint32_t clusters, float *centres, const quipu_call *call,
                        quipu_error *error)
 {
+    if (clusters == 0)
+        return QUIPU_OK;
     sample s = { rows, rows->count / SAMPLE > clusters ? clusters * SAMPLE : rows->count };
     uint32_t few = s.count / 4 / 8 >= clusters ? s.count / 4 : s.count; /* a mean of fewer than eight says little */
     uint32_t *nearest = malloc((s.count ? s.count : 1) * sizeof *nearest);
-    uint32_t *sizes = malloc((clusters ? clusters : 1) * sizeof *sizes);
+    uint32_t *sizes = malloc(clusters * sizeof *sizes);
     int32_t rc = nearest && sizes ? QUIPU_OK : no_memory(error);
     for (uint32_t c = 0; rc == QUIPU_OK && c < clusters; c++)
         memcpy(centres + (size_t)c * rows->dimension, sample_row(&s, (uint32_t)((uint64_t)c * s.count / clusters)),
