@@ -233,6 +233,11 @@ class History(Case):
 
 
 class Life(Case):
+    def test_an_empty_store_is_true_and_a_closed_one_is_not(self):
+        self.assertTrue(self.store)
+        self.store.close()
+        self.assertFalse(self.store)
+
     def test_closed_stores_say_so(self):
         self.store.close()
         self.store.close()

@@ -15,13 +15,13 @@ import importlib
 import json
 import os
 import pathlib
-import tempfile
 import uuid
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
 from .errors import NotFoundError, QuipuError
+from .files import replace_json
 from .sharing import call, shared_store
 from .store import Store
 from .writing import Put, Record, words_of
@@ -120,7 +120,7 @@ class Mem0MemorySystem:
             for item in self.store.values():
                 if not item.get("embedding") and item.get("text_for_embedding") and self._embeds_itself():
                     item["embedding"] = list(self.memories.embed([item["text_for_embedding"]])[0])
-            _replace_json(self.vector_store_file, self.store)
+            _save_json(self.vector_store_file, self.store)
         except (OSError, QuipuError, TypeError) as why:
             print(f"Mem0MemorySystem: {self.vector_store_file} could not be written: {why}")
 
@@ -145,7 +145,7 @@ class Mem0MemorySystem:
     def _save_graph_store(self) -> None:
         """Writes graph_store_list.json. Errors are printed."""
         try:
-            _replace_json(self.graph_store_file_list, self._triplets())
+            _save_json(self.graph_store_file_list, self._triplets())
         except (OSError, TypeError) as why:
             print(f"Mem0MemorySystem: {self.graph_store_file_list} could not be written: {why}")
 
@@ -456,23 +456,14 @@ def _cosine(a: list[float], b: list[float]) -> float:
     return sum(x * y for x, y in zip(a, b)) / norm if norm else 0.0
 
 
-def _replace_json(path: pathlib.Path, value: Any) -> None:
-    """Takes the file's place in one step. What was there and cannot be read is set aside first."""
+def _save_json(path: pathlib.Path, value: Any) -> None:
+    """What was there and cannot be read is set aside first."""
     if path.exists():
         try:
             json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             path.rename(path.with_name(f"{path.name}.unreadable-{uuid.uuid4().hex[:8]}"))
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            json.dump(value, out, indent=2, ensure_ascii=False)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    replace_json(path, value)
 
 
 # ---- the tool ----

@@ -381,6 +381,10 @@ class Store:
     def __contains__(self, id: object) -> bool:
         return isinstance(id, str) and self.get(id) is not None
 
+    def __bool__(self) -> bool:
+        """Also an empty store is one; only a closed one is not."""
+        return not self.closed
+
     def __len__(self) -> int:
         return int(self.stats()["records"])
 
