@@ -1,0 +1,2 @@
+# The Python binding itself.
+exec sh "$SOURCE/tests/python/run.sh" store
