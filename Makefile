@@ -5,6 +5,7 @@
 #   make test-long       the fault harness of tests/crash/ in full: thousands of crashes and power cuts, 32 writers; 1,000 live swaps (some twenty minutes)
 #   make test-models    embedders with their real models, which it fetches
 #   make test-hosts     the Python package in real hosts, which it fetches, and its wheel; HOSTS=tests/hosts/NAME.sh for one
+#   make test-clients    released clients (mem0's, for one) against our servers; fetches them; without a network they are skipped
 #   make test-mutants   each check of the validator against the plugin that it was made for
 #   make test-valgrind   the unit tests under valgrind
 #   make fuzz            searches each parser of outside bytes for FUZZ_SECONDS=20 with libFuzzer; needs clang
@@ -219,6 +220,11 @@ LONG_TESTS := $(basename $(notdir $(wildcard tests/crash/test_*))) test_remotes 
 .PHONY: test-long
 test-long:
 	@QUIPU_LONG=1 $(MAKE) --no-print-directory test T='$(LONG_TESTS)' TEST_LIMIT=3000
+
+# Released clients, unmodified, against our servers; what they need is fetched into $(B)/clients. CLIENTS="mem0ai_2" for some.
+.PHONY: test-clients
+test-clients: all
+	@QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) sh tests/clients/run.sh $(CLIENTS)
 
 # Every check of the validator has a mutant that fails it (tests/mutants/matrix.golden).
 .PHONY: test-mutants

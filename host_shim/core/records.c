@@ -35,7 +35,10 @@ static int32_t copy_hit(void *context, const quipu_hit *hit)
 int32_t record_stored(quipu *q, quipu_str id, record **out, const quipu_call *call, quipu_error *error)
 {
     copying c = { NULL, QUIPU_OK };
-    quipu_get query = { .struct_size = sizeof query, .id = id };
+    const quipu_filter also_expired = { .struct_size = sizeof also_expired,
+                                        .flags = QUIPU_FILTER_EXPIRED,
+                                        .now = QUIPU_TIME_NONE };
+    quipu_get query = { .struct_size = sizeof query, .id = id, .filter = &also_expired };
     int32_t code = quipu_get_record(q, &query, copy_hit, &c, call, error);
     *out = c.copy;
     if (code != QUIPU_OK) {

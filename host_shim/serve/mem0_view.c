@@ -120,7 +120,7 @@ static void print_date(int64_t time, buffer *out)
 double mem0_score(const quipu_hit *hit)
 {
     double score = hit->score > 0 ? hit->score : 0;
-    return score / (score + 1);
+    return 0.1 + 0.9 * score / (score + 1); /* a hit is never below the threshold that the clients send unasked, 0.1 */
 }
 
 /* ---- one record ---- */

@@ -33,6 +33,8 @@ int32_t serve_create(const serve_options *options, serve **out, quipu_error *err
     if (code == QUIPU_OK)
         code = metrics_create(router_count(s->routes) + 1, &s->metrics, error);
     if (code == QUIPU_OK)
+        code = mem0_events_begin(s, error);
+    if (code == QUIPU_OK)
         *out = s;
     else
         serve_free(s);

@@ -48,6 +48,9 @@ struct serve {
 
 #define WIRE_STATE_MEM0 0u
 
+/* What the wires need before the first request. Errors: NO_MEMORY. */
+int32_t mem0_events_begin(serve *s, quipu_error *error);
+
 /* Errors: those of keys_read, NO_MEMORY. */
 int32_t serve_create(const serve_options *options, serve **out, quipu_error *error);
 void serve_free(serve *s); /* NULL is nothing to do */

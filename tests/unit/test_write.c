@@ -498,6 +498,30 @@ static void ids_never_go_back(void **state)
     assert_true(memcmp(before, next, 8) < 0);
 }
 
+static void what_has_expired_can_be_patched_and_written_over(void **state)
+{
+    quipu_str json = str_of("{\"id\":\"old\",\"text\":\"x\",\"created_at\":\"2001-01-01T00:00:00Z\",\"expires_at\":"
+                            "\"2001-01-02T00:00:00Z\"}");
+    quipu_error error = { .struct_size = sizeof error };
+    quipu_write step = { .struct_size = sizeof step,
+                         .op = QUIPU_WRITE_PATCH,
+                         .id = str_of("old"),
+                         .json = str_of("{\"expires_at\":null}") };
+    quipu_array writes = { &step, 1, sizeof step };
+    (void)state;
+    assert_int_equal(quipu_put_json(q, &json, NULL, NULL, NULL, &error), QUIPU_OK);
+    assert_int_equal(quipu_write_records(q, &writes, NULL, NULL, NULL, NULL, NULL, &error), QUIPU_OK);
+    cJSON *got = ask(quipu_get_json, "{\"id\":\"old\"}");
+    assert_string_equal(member(got, "created_at"), "2001-01-01T00:00:00Z");
+    cJSON_Delete(got);
+    assert_int_equal(quipu_put_json(q, &json, NULL, NULL, NULL, &error), QUIPU_OK);
+    json = str_of("{\"id\":\"old\",\"text\":\"y\"}");
+    assert_int_equal(quipu_put_json(q, &json, NULL, NULL, NULL, &error), QUIPU_OK);
+    got = ask(quipu_get_json, "{\"id\":\"old\"}");
+    assert_string_equal(member(got, "created_at"), "2001-01-01T00:00:00Z");
+    cJSON_Delete(got);
+}
+
 #define LOCAL(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
 
 int main(void)
@@ -521,6 +545,7 @@ int main(void)
         LOCAL(bad_requests_are_refused_by_name),
         LOCAL(a_sink_that_gives_up_ends_the_call),
         LOCAL(filters_are_parsed_for_hosts_that_ask_in_structs),
+        LOCAL(what_has_expired_can_be_patched_and_written_over),
         cmocka_unit_test(ids_never_go_back),
     };
     return cmocka_run_group_tests(tests, begin, NULL);
