@@ -11,11 +11,14 @@ static uint64_t turn(uint64_t value, unsigned by)
     return value << by | value >> (64 - by);
 }
 
+/* Little-endian on every machine. Compilers do not see through a loop over the bytes: it took 3 instructions for each. */
 static uint64_t word_at(const unsigned char *at)
 {
-    uint64_t word = 0;
-    for (unsigned i = 0; i < 8; i++)
-        word |= (uint64_t)at[i] << (8 * i);
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
     return word;
 }
 

@@ -35,6 +35,7 @@ static const char *find_fault(git_config *config)
 bool objects_config_fits(const char *path, char fault[200])
 {
     git_config *config = NULL;
+    objects_library_need();
     if (git_config_open_ondisk(&config, path) != 0) {
         const git_error *last = git_error_last();
         snprintf(fault, 200, "git cannot read it: %.150s", last && last->message ? last->message : "no reason given");

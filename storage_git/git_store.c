@@ -145,12 +145,16 @@ static int32_t take_file_lock(git_store *s, const quipu_call *call, quipu_error 
     return QUIPU_OK;
 }
 
-/* Everything that a writing opener does under the lock: make the repository, clean up after the killed, merge packs. */
-static int32_t open_for_writing(git_store *s, quipu_error *error)
+/* Everything that a writing opener does under the lock: make the repository, clean up after the killed, merge packs. Where there is a
+ * repository and somebody is writing to it, who keeps it tidy as well, nobody waits for that. */
+static int32_t open_for_writing(git_store *s, bool is_there, quipu_error *error)
 {
     bool merged;
     int32_t code = open_lock(s, error);
-    if (code == QUIPU_OK)
+    bool locked = code == QUIPU_OK && is_there && os->lock(s->lock_fd, false) == 0;
+    if (code == QUIPU_OK && is_there && !locked && errno == EAGAIN)
+        return QUIPU_OK;
+    if (code == QUIPU_OK && !locked)
         code = take_file_lock(s, NULL, error);
     if (code != QUIPU_OK)
         return code;
@@ -158,7 +162,6 @@ static int32_t open_for_writing(git_store *s, quipu_error *error)
     if (code == QUIPU_OK) {
         ref_clear_stale_locks(s->path);
         pack_clear_stale(s->pack_folder);
-        retired_sweep(s->pack_folder, false);
         pack_merge(s->pack_folder, PACKS_MOST, true, &merged, NULL); /* housekeeping, as after a write */
     }
     os->unlock(s->lock_fd);
@@ -203,16 +206,16 @@ static int32_t open_damaged(git_store *s, quipu_error *error)
     return code == QUIPU_OK ? open_objects(s, error) : code;
 }
 
-static int32_t open_sound(git_store *s, bool *made, quipu_error *error)
+static int32_t open_sound(git_store *s, bool is_there, bool *made, quipu_error *error)
 {
     object_id head;
-    int32_t code = s->options.read_only ? QUIPU_OK : open_for_writing(s, error);
+    int32_t code = s->options.read_only ? QUIPU_OK : open_for_writing(s, is_there, error);
     if (code == QUIPU_OK && !s->options.read_only && !s->options.durable)
         code = late_sync_create(s->path, &s->late, error);
     if (code == QUIPU_OK)
-        code = pack_check_offsets(s->pack_folder, error);
-    if (code == QUIPU_OK)
         code = open_objects(s, error);
+    if (code == QUIPU_OK)
+        code = objects_check_offsets(s->objects, error);
     if (code == QUIPU_OK && !s->options.read_only)
         git_drop_stale_graph(s);
     if (code == QUIPU_OK)
@@ -254,7 +257,7 @@ int32_t git_store_open(const char *path, const git_store_options *options, git_s
     if (state == GIT_LAYOUT_MISSING)
         code = os_make_folder(path, error);
     if (code == QUIPU_OK)
-        code = options->damaged ? open_damaged(s, error) : open_sound(s, made, error);
+        code = options->damaged ? open_damaged(s, error) : open_sound(s, state == GIT_LAYOUT_REPOSITORY, made, error);
     if (code == QUIPU_OK)
         *out = s;
     else

@@ -25,14 +25,34 @@ struct object_database {
     database *current;    /* NULL: not open */
 };
 
+/* libgit2 reads all authorities' certificates when it begins, which takes longer than to open a store: so it begins when it is needed. */
+static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned library_users;
+static bool library_begun;
+
 void objects_library_begin(void)
 {
-    git_libgit2_init();
+    pthread_mutex_lock(&library_lock);
+    library_users++;
+    pthread_mutex_unlock(&library_lock);
+}
+
+void objects_library_need(void)
+{
+    pthread_mutex_lock(&library_lock);
+    if (!library_begun)
+        library_begun = git_libgit2_init() > 0;
+    pthread_mutex_unlock(&library_lock);
 }
 
 void objects_library_end(void)
 {
-    git_libgit2_shutdown();
+    pthread_mutex_lock(&library_lock);
+    if (--library_users == 0 && library_begun) {
+        git_libgit2_shutdown();
+        library_begun = false;
+    }
+    pthread_mutex_unlock(&library_lock);
 }
 
 static const char *git_reason(void)
@@ -75,8 +95,10 @@ static int open_careful(git_odb **out, const object_database *d)
 
 static database *database_open(const object_database *d)
 {
+    objects_library_need();
     database *db = calloc(1, sizeof *db);
-    if (db && (d->careful ? open_careful(&db->odb, d) : git_odb_open(&db->odb, d->folder)) == 0) {
+    bool careful = d->careful || pack_check_offsets(d->pack_folder, NULL) != QUIPU_OK;
+    if (db && (careful ? open_careful(&db->odb, d) : git_odb_open(&db->odb, d->folder)) == 0) {
         db->references = 1;
         return db;
     }
@@ -235,6 +257,7 @@ int32_t object_database_find_commit(object_database *d, const char *digits, size
     git_oid prefix, found;
     git_odb_object *object = NULL;
     int result = -1;
+    objects_library_need();
     if (git_oid_fromstrn(&prefix, digits, len) != 0)
         return fail(error, QUIPU_E_INVALID, "revision", "%.*s is not a revision", (int)len, digits);
     object_database_forget(d); /* one that begins alike may lie in a pack that came since */

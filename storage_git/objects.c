@@ -67,6 +67,20 @@ void objects_close(objects *o)
     free(o);
 }
 
+int32_t objects_check_offsets(objects *o, quipu_error *error)
+{
+    const pack_look *look = pack_table_take(o->packs);
+    int32_t code = QUIPU_OK;
+    for (size_t i = 0; i < look->count && code == QUIPU_OK; i++) {
+        const pack_file *p = &look->packs[i]->file;
+        if (!pack_index_fits(&p->index, p->pack_len))
+            code = fail(error, QUIPU_E_CORRUPT, NULL, "objects/pack/%s.idx is damaged; run `quipu verify --repair`",
+                        p->name);
+    }
+    pack_table_give(o->packs, look);
+    return code;
+}
+
 pack_table *objects_packs(const objects *o)
 {
     return o->packs;

@@ -19,6 +19,8 @@ typedef struct objects objects; /* any number of threads may read */
 int32_t objects_open(const char *folder, objects **out, quipu_error *error);
 /* The same where packs may be damaged: one whose index is not sound is left out, for it could end the process. */
 int32_t objects_open_careful(const char *folder, objects **out, quipu_error *error);
+/* Refuses an index that leads out of its pack, of the packs that are open. Errors: CORRUPT, with what to do. */
+int32_t objects_check_offsets(objects *o, quipu_error *error);
 void objects_close(objects *o);
 /* The packs that are open (pack_table.h), the objects' until close. */
 struct pack_table *objects_packs(const objects *o);
@@ -51,8 +53,10 @@ struct commit_graph;
 const struct commit_graph *objects_graph_take(objects *o);
 void objects_graph_give(objects *o, const struct commit_graph *graph);
 
-/* libgit2 is used between these two; they are counted. */
+/* libgit2 may be used between the first and the last of these; they are counted. */
 void objects_library_begin(void);
 void objects_library_end(void);
+/* Whoever calls libgit2 says so first: it begins with the first of these. */
+void objects_library_need(void);
 
 #endif

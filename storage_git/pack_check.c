@@ -20,21 +20,9 @@ static bool pack_is_sound(const pack_file *p)
            sum_fits(p->pack, p->pack_len);
 }
 
-/* Whether every object that the index tells of begins inside its pack. */
-static bool offsets_fit(const pack_file *p)
-{
-    for (uint32_t i = 0; i < p->index.count; i++) {
-        pack_entry entry;
-        pack_index_entry(&p->index, i, &entry);
-        if (entry.offset < PACK_HEADER_SIZE || entry.offset >= p->pack_len - PACK_TRAILER_SIZE)
-            return false;
-    }
-    return true;
-}
-
 bool pack_index_is_sound(const pack_file *p)
 {
-    return sum_fits(p->index_bytes, p->index_len) && offsets_fit(p);
+    return sum_fits(p->index_bytes, p->index_len) && pack_index_fits(&p->index, p->pack_len);
 }
 
 /* What is wrong with an index; NULL: nothing. */
@@ -49,7 +37,7 @@ static const char *find_index_fault(pack_file *p)
     if (memcmp(p->index_bytes + p->index_len - 2 * (uint64_t)PACK_TRAILER_SIZE,
                p->pack + p->pack_len - PACK_TRAILER_SIZE, PACK_TRAILER_SIZE) != 0)
         return "the index belongs to another pack";
-    return offsets_fit(p) ? NULL : "the index leads out of its pack";
+    return pack_index_fits(&p->index, p->pack_len) ? NULL : "the index leads out of its pack";
 }
 
 pack_fault pack_examine(const char *folder, pack_file *p, quipu_error *why)
@@ -74,7 +62,8 @@ int32_t pack_check_offsets(const char *folder, quipu_error *error)
     for (size_t i = 0; i < list.count && code == QUIPU_OK; i++) {
         const char *name = list.packs[i].name;
         /* one that cannot be mapped was taken away meanwhile, or libgit2 refuses it by itself */
-        if (pack_file_map(folder, &list.packs[i], NULL) == QUIPU_OK && !offsets_fit(&list.packs[i]))
+        if (pack_file_map(folder, &list.packs[i], NULL) == QUIPU_OK &&
+            !pack_index_fits(&list.packs[i].index, list.packs[i].pack_len))
             code =
                 fail(error, QUIPU_E_CORRUPT, NULL, "%s/%s.idx is damaged; run `quipu verify --repair`", folder, name);
     }

@@ -171,6 +171,23 @@ void pack_index_entry(const pack_index *index, uint32_t i, pack_entry *out)
     }
 }
 
+bool pack_index_fits(const pack_index *index, uint64_t pack_len)
+{
+    const uint8_t *offsets = index->bytes + INDEX_HEADER + FANOUT + (size_t)index->count * 24;
+    pack_entry entry;
+    if (pack_len < PACK_HEADER_SIZE + PACK_TRAILER_SIZE)
+        return false;
+    uint64_t end = pack_len - PACK_TRAILER_SIZE;
+    for (uint32_t i = 0; i < index->count; i++) {
+        entry.offset = get_u32(offsets + (size_t)i * 4);
+        if (entry.offset & 0x80000000u)
+            pack_index_entry(index, i, &entry);
+        if (entry.offset < PACK_HEADER_SIZE || entry.offset >= end)
+            return false;
+    }
+    return true;
+}
+
 bool pack_index_find(const pack_index *index, const object_id *id, uint32_t *at)
 {
     const uint8_t *fanout = index->bytes + INDEX_HEADER, *names = fanout + FANOUT;

@@ -43,6 +43,8 @@ typedef struct pack_index {
 /* False where it is not an index of version 2 whose tables fit. */
 bool pack_index_check(const uint8_t *bytes, size_t len, pack_index *out);
 void pack_index_entry(const pack_index *index, uint32_t i, pack_entry *out);
+/* Whether each object that the index tells of begins inside its pack, whose length that is. */
+bool pack_index_fits(const pack_index *index, uint64_t pack_len);
 /* Whether the index tells of this object; *at (may be NULL): its place among the others. */
 bool pack_index_find(const pack_index *index, const object_id *id, uint32_t *at);
 

@@ -30,8 +30,8 @@ int32_t pack_merge(const char *folder, unsigned most, bool durable, bool *merged
 /* Removes keeps and unfinished files that a killed process of ours left behind. The caller holds the store's lock. */
 void pack_clear_stale(const char *folder);
 
-/* Refuses an index that leads out of its pack: libgit2 (1.5.1) follows it, and the process dies. Reads the indexes, not the packs.
- * Errors: CORRUPT, with what to do. */
+/* Refuses an index that leads out of its pack: libgit2 (1.5.1) follows it, and the process dies. Reads the indexes of all packs, not the
+ * packs. Errors: CORRUPT, with what to do. */
 int32_t pack_check_offsets(const char *folder, quipu_error *error);
 
 #endif

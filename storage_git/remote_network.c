@@ -1,6 +1,8 @@
 /* remote_network.c - see remote_network.h: the remotes in the configuration; remote_transfer.c has the transfers. */
 #include "remote_network.h"
 
+#include "objects.h"
+
 #include <base/buffer.h>
 #include <base/fail.h>
 
@@ -18,6 +20,7 @@ static const char *git_reason(void)
 static int32_t open_config(const char *repository, git_config **out, quipu_error *error)
 {
     buffer path = { 0 };
+    objects_library_need();
     buffer_printf(&path, "%s/config", repository);
     int32_t code = path.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read the configuration") : QUIPU_OK;
     if (code == QUIPU_OK && git_config_open_ondisk(out, path.bytes) != 0)

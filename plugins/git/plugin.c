@@ -210,7 +210,7 @@ static const quipu_backend_list git_list = {
     .items = { &git_desc, 1, sizeof(quipu_backend_desc) },
 };
 
-/* init and deinit are counted, because libgit2 counts: its library is begun once for each. */
+/* init and deinit are counted, because libgit2 counts: its library may be used until the last. */
 static int32_t plugin_init(const quipu_host *host, uint32_t abi_min, uint32_t abi_max, uint32_t *chosen,
                            quipu_error *error)
 {
