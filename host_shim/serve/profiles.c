@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-const mcp_profile *const mcp_profiles[] = { &quipu_profile, &memory_profile, NULL };
+const mcp_profile *const mcp_profiles[] = { &quipu_profile, &memory_profile, &anthropic_profile, NULL };
 
 const mcp_profile *mcp_profile_find(const char *name)
 {

@@ -18,6 +18,7 @@
 #include <quipu/query.h>
 #include <quipu/record.h>
 #include <quipu.h>
+#include <quipu_files.h>
 #include <quipu_graph.h>
 #include <quipu_memory.h>
 #include <quipu_validate.h>
