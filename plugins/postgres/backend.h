@@ -7,7 +7,8 @@
  *   schema.c      the tables and their migrations   note.c       the file in the store's folder that says where they are
  *   write.c       apply and the bulk way in         states.c     how the tables are read: the history (sdk/line.h)
  *   rows.c        the table `records`, columns that the server searches   where.c   filters as SQL
- *   server.c      scan and search by that table     read.c       get, scan, search, stats
+ *   nearest.c     vectors in the database, where it has pgvector
+ *   server.c      scan and search by these tables   read.c       get, scan, search, stats
  *   history.c, maintain.c, verify.c                 the extensions
  */
 #ifndef PLUGINS_POSTGRES_BACKEND_H
@@ -158,8 +159,9 @@ struct quipu_backend {
     uint32_t flags;
     settings set;
     char schema[SCHEMA_MAX + 1];
-    bool by_server; /* scans and searches of the present */
-    int64_t lock;   /* the key of the advisory lock that writers of this store take */
+    char vector[140]; /* the schema of pgvector, quoted; empty: the database has none */
+    bool by_server;   /* scans and searches of the present */
+    int64_t lock;     /* the key of the advisory lock that writers of this store take */
     write_queue queue;
     connection *writer;   /* the queue's writer's; NULL where the store is open for reading only */
     recent_ids unchanged; /* change ids whose sets left everything as it was: under the queue */

@@ -312,7 +312,13 @@ static int32_t configure(connection *c, quipu_error *error)
              " pg_catalog.set_config('client_min_messages', 'error', false),"
              " pg_catalog.set_config('standard_conforming_strings', 'on', false)",
              self->schema, self->set.durable ? "false" : "true", (long long)idle_ms);
-    return connection_script(c, sql, NULL, "beginning a session", error);
+    int32_t code = connection_script(c, sql, NULL, "beginning a session", error);
+    if (code == QUIPU_OK && self->vector[0]) /* pgvector's: as many as are asked for, also where a filter leaves few */
+        code = connection_script(c,
+                                 "SELECT pg_catalog.set_config('hnsw.ef_search', '400', false),"
+                                 " pg_catalog.set_config('hnsw.iterative_scan', 'relaxed_order', false)",
+                                 NULL, "beginning a session", error);
+    return code;
 }
 
 static void ignore_notice(void *context, const PGresult *r)

@@ -1,5 +1,6 @@
 /* plugin.c - the postgres backend's entry, table and life cycle. */
 #include "backend.h"
+#include "nearest.h"
 #include "rows.h"
 
 #include <base/fail.h>
@@ -64,6 +65,8 @@ static void let_go(quipu_backend *self)
     settings_free(&self->set);
     free(self->path);
     self->path = NULL;
+    self->by_server = false;
+    self->vector[0] = '\0';
 }
 
 static void postgres_destroy(quipu_backend *self)
@@ -134,7 +137,7 @@ static int32_t choose_search(quipu_backend *self, connection *c, quipu_error *er
         code = connection_run(c, STATEMENT_HAS_RECORDS, NULL, &r, "opening the store", error);
     self->by_server = code == QUIPU_OK && self->set.search != SEARCH_INDEX && row_int(r, 0, 0) != 0;
     PQclear(r);
-    return code;
+    return code == QUIPU_OK && self->by_server ? nearest_open(self, c, error) : code;
 }
 
 /* A first connection looks at what is there before anything else is done with it. */

@@ -1,7 +1,9 @@
 /* read.c - get, scan, search and stats: a single record comes from the tables, all else from the index. */
 #include "backend.h"
+#include "nearest.h"
 
 #include <base/fail.h>
+#include <sdk/abi_check.h>
 #include <sdk/filter.h>
 #include <sdk/follow.h>
 #include <sdk/query.h>
@@ -72,13 +74,14 @@ int32_t postgres_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn
                                                 : index_owner_scan(&indexes, self, query, visit, context, call, error);
 }
 
-/* By words alone the server helps; vectors are in the index. */
-static bool is_by_words(const quipu_backend *self, const quipu_search *q)
+/* By words the server always helps; by vectors where it has pgvector, else they are in the index. */
+static bool is_for_server(const quipu_backend *self, const quipu_search *q)
 {
     const quipu_str embed = str_of(QUIPU_SERVICE_EMBED);
-    return q->text.ptr && !q->vector &&
-           (q->mode == QUIPU_SEARCH_LEXICAL ||
-            (q->mode == QUIPU_SEARCH_AUTO && !self->host->get_service(self->host, &embed)));
+    bool by_words = q->text.ptr && !q->vector &&
+                    (q->mode == QUIPU_SEARCH_LEXICAL ||
+                     (q->mode == QUIPU_SEARCH_AUTO && !self->host->get_service(self->host, &embed)));
+    return self->by_server && !q->as_of.ptr && (by_words || self->vector[0]);
 }
 
 int32_t postgres_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn visit, void *context,
@@ -91,9 +94,8 @@ int32_t postgres_search(quipu_backend *self, const quipu_search *query, quipu_hi
         code = fail(error, QUIPU_E_INVALID, "visit", "visit is NULL; give a function");
     if (code != QUIPU_OK)
         return code;
-    return self->by_server && !query->as_of.ptr && is_by_words(self, query)
-               ? server_search(self, query, visit, context, call, error)
-               : index_owner_search(&indexes, self, query, visit, context, call, error);
+    return is_for_server(self, query) ? server_search(self, query, visit, context, call, error)
+                                      : index_owner_search(&indexes, self, query, visit, context, call, error);
 }
 
 /* ---- figures ---- */
@@ -147,22 +149,37 @@ int32_t postgres_stats(quipu_backend *self, quipu_stat_fn visit, void *context, 
         words("durability", self->set.durable ? "full" : "relaxed"),
         words("schema", self->schema),
         words("search", self->by_server ? "server" : "index"),
+        words("vectors_by", self->vector[0] ? "server" : "index"),
         words("postgresql", version),
     };
     return query_show_figures(figures, sizeof figures / sizeof figures[0], visit, context, error);
+}
+
+static int32_t vectors_of_server(quipu_backend *self, quipu_vectors_state *out, const quipu_call *call,
+                                 quipu_error *error)
+{
+    int32_t code = abi_check_out(out, sizeof *out, "quipu_vectors_state", error);
+    return code == QUIPU_OK ? nearest_state(self, out, call, error) : code;
 }
 
 static int32_t postgres_vectors_state(quipu_backend *self, quipu_vectors_state *out, const quipu_call *call,
                                       quipu_error *error)
 {
     int32_t code = check_entry(self, call, error);
+    if (code == QUIPU_OK && self->vector[0])
+        return vectors_of_server(self, out, call, error);
     return code == QUIPU_OK ? index_owner_vectors(&indexes, self, out, call, error) : code;
 }
 
 static int32_t postgres_vectors_embed(quipu_backend *self, quipu_vectors_fn visit, void *context,
                                       const quipu_call *call, quipu_error *error)
 {
+    nearest_model m;
     int32_t code = check_entry(self, call, error);
+    if (code == QUIPU_OK && self->vector[0]) {
+        code = nearest_model_of(self, &m, error);
+        return code == QUIPU_OK ? nearest_embed(self, &m, visit, context, call, error) : code;
+    }
     return code == QUIPU_OK ? index_owner_embed(&indexes, self, visit, context, call, error) : code;
 }
 

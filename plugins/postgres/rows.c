@@ -338,6 +338,8 @@ static const char make[] = "CREATE TABLE records (here boolean" RECORD_COLUMNS(R
 
 /* Hash indexes hold texts of any length. */
 static const char make_indexes[] = "CREATE INDEX ON records (sort_at, id);"
+                                   "CREATE INDEX ON records (state);"
+                                   "CREATE INDEX ON records USING hash (passage);"
                                    "CREATE INDEX ON records USING hash (user_id);"
                                    "CREATE INDEX ON records USING hash (agent_id);"
                                    "CREATE INDEX ON records USING hash (session_id);"

@@ -5,12 +5,14 @@
  * numbers, page by page, while others write. What SQL cannot say of a filter is asked of each record once more. A search by words ranks
  * the best candidates of the server as the index of the sdk would: in an index of theirs alone, with the turns beside them.
  */
+#include "nearest.h"
 #include "rows.h"
 #include "where.h"
 
 #include <base/fail.h>
 #include <sdk/filter.h>
 #include <sdk/query.h>
+#include <sdk/vectors.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,45 +206,216 @@ int32_t server_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn v
     return code;
 }
 
-/* ---- search by words ---- */
+/* ---- search ---- */
+
+#define PATIENCE_NS ((int64_t)5 * 1000000000) /* that a question waits for the vectors of passages */
 
 typedef struct search {
     quipu_backend *self;
     const quipu_search *q;
     const quipu_call *call;
     quipu_error *error;
-    record_index *ix; /* of the candidates */
+    bool by_words, by_vector;
+    nearest_model model; /* of a search by vector */
+    float *vector;       /* the question, at unit length */
+    buffer printed;      /* the same as text */
+    record_index *ix;    /* of the candidates */
     numbers candidates, neighbours;
+    bool more;         /* there may be more candidates */
     uint64_t matching; /* candidates that the filter lets through */
 } search;
 
+static int32_t no_memory(const search *s)
+{
+    return fail(s->error, QUIPU_E_NO_MEMORY, NULL, "no memory to search with");
+}
+
+/* ---- the question ---- */
+
+static int32_t take_question(void *context, uint64_t index, const float *vector, uint64_t dimension) QUIPU_NOEXCEPT
+{
+    search *s = context;
+    if (index != 0 || s->printed.len || dimension != s->model.model.dimension ||
+        !vectors_are_finite(vector, (uint32_t)dimension))
+        return QUIPU_E_PLUGIN;
+    if (!vectors_normalise(vector, (uint32_t)dimension, s->vector))
+        memset(s->vector, 0, (size_t)dimension * sizeof *s->vector);
+    nearest_print(s->vector, (uint32_t)dimension, &s->printed);
+    return 0;
+}
+
+static int32_t embed_question(search *s, quipu_error *error)
+{
+    const quipu_search *q = s->q;
+    const quipu_array texts = { &q->text, 1, sizeof q->text };
+    int32_t code = nearest_model_of(s->self, &s->model, error);
+    if (code != QUIPU_OK)
+        return code;
+    code = q->vector ? vectors_check(q->vector, q->dimension, s->model.model.dimension, error) : QUIPU_OK;
+    s->vector = calloc(s->model.model.dimension, sizeof *s->vector);
+    if (code == QUIPU_OK && !s->vector)
+        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to search with");
+    if (code == QUIPU_OK)
+        code = q->vector ? take_question(s, 0, q->vector, q->dimension)
+                         : s->model.embedder->embed(s->self->host, &texts, QUIPU_EMBED_QUERY, take_question, s, s->call,
+                                                    error);
+    if (code == QUIPU_OK && s->printed.len == 0)
+        code = fail(error, QUIPU_E_PLUGIN, NULL, "the embedder answered without a vector");
+    return code == QUIPU_OK && s->printed.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to search with")
+                                                 : code;
+}
+
+/* As much of what is missing as somebody who asks a question waits for; with WAIT all of it. */
+static int32_t embed_missing(search *s, quipu_error *error)
+{
+    quipu_call soon = { .struct_size = sizeof soon };
+    int64_t until = monotonic_now() + PATIENCE_NS;
+    if (s->q->flags & QUIPU_SEARCH_WAIT)
+        return nearest_embed(s->self, &s->model, NULL, NULL, s->call, error);
+    if (s->call)
+        soon = *s->call;
+    soon.struct_size = sizeof soon;
+    if (soon.deadline_ns == 0 || soon.deadline_ns > until)
+        soon.deadline_ns = until;
+    int32_t code = nearest_embed(s->self, &s->model, NULL, NULL, &soon, error);
+    if (code == QUIPU_OK || call_check(s->call, error) != QUIPU_OK || code == QUIPU_E_CORRUPT ||
+        code == QUIPU_E_NO_MEMORY)
+        return code;
+    host_log(s->self->host, QUIPU_LOG_WARNING, "postgres", "searching without the vectors that are still to be made");
+    return QUIPU_OK;
+}
+
+/* AUTO promises words at the least: an embedder that cannot be reached does not end the search. */
+static int32_t choose(search *s)
+{
+    const quipu_search *q = s->q;
+    const quipu_str embed = str_of(QUIPU_SERVICE_EMBED);
+    quipu_error why = { .struct_size = sizeof why };
+    s->by_words = q->text.ptr && q->mode != QUIPU_SEARCH_VECTOR;
+    s->by_vector = q->mode == QUIPU_SEARCH_VECTOR || q->mode == QUIPU_SEARCH_HYBRID ||
+                   (q->mode == QUIPU_SEARCH_AUTO && (q->vector || s->self->host->get_service(s->self->host, &embed)));
+    if (!s->by_vector)
+        return s->by_words ? QUIPU_OK : fail(s->error, QUIPU_E_INVALID, "text", "a search by words needs a text");
+    int32_t code = embed_question(s, &why);
+    if (code == QUIPU_OK)
+        code = embed_missing(s, &why);
+    if (code == QUIPU_OK)
+        return code;
+    if (q->mode == QUIPU_SEARCH_AUTO && !q->vector && s->by_words && !(q->flags & QUIPU_SEARCH_WAIT) &&
+        call_check(s->call, NULL) == QUIPU_OK && code != QUIPU_E_CORRUPT) {
+        host_log(s->self->host, QUIPU_LOG_WARNING, "postgres", "searching by words only: %s", why.message);
+        s->by_vector = false;
+        return QUIPU_OK;
+    }
+    return fail(s->error, code, why.field[0] ? why.field : NULL, "%s", why.message);
+}
+
+/* ---- candidates ---- */
+
+static int32_t add_numbers(search *s, numbers *more)
+{
+    size_t count = s->candidates.count + more->count;
+    int64_t *all = realloc(s->candidates.items, (count ? count : 1) * sizeof *all);
+    if (all) {
+        s->candidates.items = all;
+        if (more->count)
+            memcpy(all + s->candidates.count, more->items, more->count * sizeof *all);
+        s->candidates.count = count;
+    }
+    free(more->items);
+    *more = (numbers){ 0 };
+    return all ? QUIPU_OK : no_memory(s);
+}
+
+/* Runs what was built, adds the rows, and notes whether the limit was met. */
+static int32_t run_candidates(search *s, where *w, uint64_t most, size_t *count)
+{
+    numbers found = { 0 };
+    buffer_printf(&w->sql, " LIMIT $%d::bigint", where_int(w, (int64_t)most));
+    int32_t code = w->sql.failed ? no_memory(s) : ask_numbers(s->self, w->sql.bytes, &w->p, s->call, &found, s->error);
+    *count = found.count;
+    s->more = s->more || found.count == most;
+    return code == QUIPU_OK ? add_numbers(s, &found) : code;
+}
+
 /* The best by the server's own ranking; equal ones by age. */
-static int32_t find_candidates(search *s, uint64_t most)
+static int32_t find_by_words(search *s, where *w, uint64_t most)
 {
     buffer question = { 0 };
-    where *w = calloc(1, sizeof *w);
-    free(s->candidates.items);
-    s->candidates = (numbers){ 0 };
-    if (!w)
-        return fail(s->error, QUIPU_E_NO_MEMORY, NULL, "no memory to search with");
+    size_t count;
     rows_question(s->self->set.language, s->q->text, &question);
     buffer_append_text(&w->sql, "SELECT r.state FROM records r");
     int32_t code = where_build(w, s->q->filter, host_now(s->self->host), s->error);
+    if (code == QUIPU_OK && question.failed)
+        code = no_memory(s);
     if (code == QUIPU_OK && question.len > 0) {
         int words = where_text(w, str_make(question.bytes, question.len));
         buffer_printf(
             &w->sql,
-            " AND r.words @@ $%d::text::tsquery ORDER BY ts_rank(r.words, $%d::text::tsquery) DESC, r.state DESC"
-            " LIMIT $%d::bigint",
-            words, words, where_int(w, (int64_t)most));
-        code = w->sql.failed ? fail(s->error, QUIPU_E_NO_MEMORY, NULL, "no memory to search with")
-                             : ask_numbers(s->self, w->sql.bytes, &w->p, s->call, &s->candidates, s->error);
+            " AND r.words @@ $%d::text::tsquery ORDER BY ts_rank(r.words, $%d::text::tsquery) DESC, r.state DESC",
+            words, words);
+        code = run_candidates(s, w, most, &count);
     }
-    if (code == QUIPU_OK && question.failed)
-        code = fail(s->error, QUIPU_E_NO_MEMORY, NULL, "no memory to search with");
     buffer_free(&question);
+    return code;
+}
+
+/* By pgvector's index; where that brings fewer than are wanted, by looking at every vector. */
+static int32_t find_by_vector(search *s, where *w, uint64_t most, bool exact, size_t *count)
+{
+    buffer_append_text(&w->sql, "SELECT r.state FROM records r");
+    nearest_join(s->self, &s->model, &w->sql);
+    int32_t code = where_build(w, s->q->filter, host_now(s->self->host), s->error);
+    if (code != QUIPU_OK)
+        return code;
+    int place = where_text(w, str_make(s->printed.bytes, s->printed.len));
+    nearest_order(s->self, &s->model, place, exact, &w->sql);
+    return run_candidates(s, w, most, count);
+}
+
+/* One list of candidates; way: 0 by words, 1 by the index of vectors, 2 by all vectors. */
+static int32_t find_one_way(search *s, int way, uint64_t most, size_t *count)
+{
+    where *w = calloc(1, sizeof *w);
+    if (!w)
+        return no_memory(s);
+    int32_t code = way == 0 ? find_by_words(s, w, most) : find_by_vector(s, w, most, way == 2, count);
     where_free(w);
     free(w);
+    return code;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* No state twice. */
+static void unite(numbers *n)
+{
+    size_t kept = 0;
+    if (n->count)
+        qsort(n->items, n->count, sizeof *n->items, compare_numbers);
+    for (size_t i = 0; i < n->count; i++)
+        if (kept == 0 || n->items[kept - 1] != n->items[i])
+            n->items[kept++] = n->items[i];
+    n->count = kept;
+}
+
+static int32_t find_candidates(search *s, uint64_t most)
+{
+    size_t count = 0;
+    int32_t code = QUIPU_OK;
+    free(s->candidates.items);
+    s->candidates = (numbers){ 0 };
+    s->more = false;
+    if (s->by_words)
+        code = find_one_way(s, 0, most, &count);
+    if (code == QUIPU_OK && s->by_vector)
+        code = find_one_way(s, 1, most, &count);
+    if (code == QUIPU_OK && s->by_vector && count < s->q->k)
+        code = find_one_way(s, 2, most, &count);
     return code;
 }
 
@@ -253,7 +426,7 @@ static int32_t find_neighbours(search *s)
         "SELECT DISTINCT n.state FROM records r JOIN records n ON n.session_id = r.session_id AND"
         " n.user_id IS NOT DISTINCT FROM r.user_id AND n.agent_id IS NOT DISTINCT FROM r.agent_id AND"
         " n.app_id IS NOT DISTINCT FROM r.app_id AND n.seq BETWEEN r.seq - 1 AND r.seq + 1"
-        " WHERE r.state = ANY($1::bigint[]) AND n.state <> ALL($1::bigint[])";
+        " WHERE r.state = ANY($1::bigint[])";
     sql_params p = { 0 };
     sql_array leaders = { 0 };
     array_begin(&leaders, OID_BIGINT);
@@ -261,14 +434,28 @@ static int32_t find_neighbours(search *s)
         array_int(&leaders, s->candidates.items[i]);
     array_end(&leaders);
     param_array(&p, &leaders);
-    int32_t code = leaders.bytes.failed ? fail(s->error, QUIPU_E_NO_MEMORY, NULL, "no memory to search with")
-                                        : ask_numbers(s->self, sql, &p, s->call, &s->neighbours, s->error);
+    int32_t code =
+        leaders.bytes.failed ? no_memory(s) : ask_numbers(s->self, sql, &p, s->call, &s->neighbours, s->error);
     array_free(&leaders);
+    return code == QUIPU_OK ? add_numbers(s, &s->neighbours) : code;
+}
+
+/* ---- the index of the candidates ---- */
+
+static int32_t new_index(search *s)
+{
+    record_index_free(s->ix);
+    s->ix = NULL;
+    s->matching = 0;
+    int32_t code = record_index_create(s->self->host, &s->ix, s->error);
+    if (code == QUIPU_OK)
+        record_index_set_language(s->ix, s->self->set.language);
     return code;
 }
 
-static int32_t put_all(search *s, const numbers *states)
+static int32_t put_all(search *s)
 {
+    const numbers *states = &s->candidates;
     record *page[PAGE];
     size_t count;
     int32_t code = QUIPU_OK;
@@ -284,35 +471,27 @@ static int32_t put_all(search *s, const numbers *states)
         if (code == QUIPU_OK)
             code = call_check(s->call, s->error);
     }
-    return code;
-}
-
-static int32_t new_index(search *s)
-{
-    record_index_free(s->ix);
-    s->ix = NULL;
-    s->matching = 0;
-    int32_t code = record_index_create(s->self->host, &s->ix, s->error);
-    if (code == QUIPU_OK)
-        record_index_set_language(s->ix, s->self->set.language);
+    if (code == QUIPU_OK && s->by_vector)
+        code = nearest_fetch(s->self, &s->model, states->items, states->count, s->call, s->ix, s->error);
     return code;
 }
 
 /* Takes more candidates for as long as the filter leaves fewer than are wanted of them, and there are more. */
 static int32_t gather(search *s)
 {
-    uint64_t most = s->q->k * 4 > CANDIDATES ? s->q->k * 4 : CANDIDATES;
+    uint64_t least = s->by_vector ? CANDIDATES / 2 : CANDIDATES, most = s->q->k * 4 > least ? s->q->k * 4 : least;
     int32_t code;
-    bool more;
     do {
         code = new_index(s);
         if (code == QUIPU_OK)
             code = find_candidates(s, most);
+        if (code == QUIPU_OK && s->by_words && s->candidates.count)
+            code = find_neighbours(s);
+        unite(&s->candidates);
         if (code == QUIPU_OK)
-            code = put_all(s, &s->candidates);
-        more = code == QUIPU_OK && s->matching < s->q->k && s->candidates.count == most;
+            code = put_all(s);
         most *= 8;
-    } while (more);
+    } while (code == QUIPU_OK && s->matching < s->q->k && s->more);
     return code;
 }
 
@@ -320,15 +499,23 @@ int32_t server_search(quipu_backend *self, const quipu_search *query, quipu_hit_
                       const quipu_call *call, quipu_error *error)
 {
     search s = { .self = self, .q = query, .call = call, .error = error };
-    int32_t code = gather(&s);
-    if (code == QUIPU_OK && s.candidates.count)
-        code = find_neighbours(&s);
+    quipu_search own = *query;
+    own.struct_size = sizeof own;
+    int32_t code = choose(&s);
     if (code == QUIPU_OK)
-        code = put_all(&s, &s.neighbours);
+        code = gather(&s);
+    if (code == QUIPU_OK && s.by_vector) {
+        own.vector = s.vector;
+        own.dimension = s.model.model.dimension;
+    } else {
+        own.mode = QUIPU_SEARCH_LEXICAL;
+    }
     if (code == QUIPU_OK)
-        code = record_index_search(s.ix, query, visit, context, call, error);
+        code = record_index_search(s.ix, &own, visit, context, call, error);
     free(s.candidates.items);
     free(s.neighbours.items);
+    free(s.vector);
+    buffer_free(&s.printed);
     record_index_free(s.ix);
     return code;
 }

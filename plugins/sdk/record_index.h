@@ -89,6 +89,11 @@ int32_t record_index_embed(record_index *ix, quipu_vectors_fn visit, void *conte
 int32_t record_index_check_vectors(record_index *ix, uint64_t *compared, uint64_t *wrong, char folder[32],
                                    const quipu_call *call, quipu_error *error);
 
+/* Takes a vector by the embedder's present model that was kept elsewhere; `key`: 32 bytes, the SHA-256 of the passage (sdk/search/passage.h). What is there
+ * already stays. Errors: UNSUPPORTED, INVALID (field "vector"), the embedder's. */
+int32_t record_index_add_vector(record_index *ix, const uint8_t *key, const float *vector, uint64_t dimension,
+                                quipu_error *error);
+
 /* ---- as files: derived state of the owner ---- */
 
 /* Fills an empty index with what was saved; the files stay mapped as long as they are needed. *extra (may be NULL): what the

@@ -460,6 +460,153 @@ static void a_table_that_somebody_wrote_into_is_found_and_made_again(void **stat
     memories_close(q);
 }
 
+/* ---- vectors ---- */
+
+static void hear_nothing(void *context, uint32_t level, const quipu_str *component, const quipu_str *message)
+{
+    (void)context, (void)level, (void)component, (void)message;
+}
+
+/* With the embedder "hash". */
+static quipu *open_embedding(const char *path, const char *config)
+{
+    char plugins[512];
+    quipu *q = NULL;
+    snprintf(plugins, sizeof plugins, "%s/plugins", getenv("BUILD"));
+    quipu_options o = { .struct_size = sizeof o,
+                        .store = str_of(path),
+                        .backend = str_of("postgres"),
+                        .backend_config = str_of(config),
+                        .embedder = str_of("hash"),
+                        .plugin_path = str_of(plugins),
+                        .author = str_of("tester"),
+                        .log = hear_nothing };
+    if (quipu_open(&o, &q, &memories_error) != QUIPU_OK)
+        fail_msg("open: %s", memories_error.message);
+    return q;
+}
+
+/* The scores of the best, rounded: equal ones may come in any order. */
+static char *scores(quipu *q, const char *request)
+{
+    buffer out = { 0 };
+    cJSON *answer = ask(q, quipu_search_json, request), *hit;
+    cJSON_ArrayForEach(hit, cJSON_GetObjectItem(answer, "results"))
+        buffer_printf(&out, "%.4f ", cJSON_GetNumberValue(cJSON_GetObjectItem(hit, "score")) + 1e-9);
+    cJSON_Delete(answer);
+    return out.bytes ? out.bytes : strdup("");
+}
+
+static void assert_same_scores(quipu *a, quipu *b, const char *request)
+{
+    char *x = scores(a, request), *y = scores(b, request);
+    if (strcmp(x, y) != 0)
+        fail_msg("%s: by the server: %s\nby the index:  %s", request, x, y);
+    free(x);
+    free(y);
+}
+
+static bool has_pgvector(void)
+{
+    return strcmp(postgres_sql("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'"), "1") == 0;
+}
+
+static const char *stat_of(quipu *q, const char *name)
+{
+    static char text[100];
+    buffer out = { 0 };
+    assert_int_equal(quipu_stats_json(q, keep, &out, NULL, &memories_error), QUIPU_OK);
+    cJSON *tree = cJSON_ParseWithLength(out.bytes, out.len);
+    const cJSON *item = cJSON_GetObjectItem(tree, name);
+    const char *value = cJSON_GetStringValue(item);
+    snprintf(text, sizeof text, "%s", value ? value : "");
+    if (!value)
+        snprintf(text, sizeof text, "%d", item ? item->valueint : -1);
+    cJSON_Delete(tree);
+    buffer_free(&out);
+    return text;
+}
+
+static void the_nearest_by_pgvector_are_those_of_the_index(void **state)
+{
+    static const char *const requests[] = {
+        "{\"query\":\"a harbour with trains\",\"k\":10,\"mode\":\"vector\"}",
+        "{\"query\":\"keys\",\"k\":25,\"mode\":\"vector\",\"filter\":{\"kind\":\"memory\"}}",
+        "{\"query\":\"keys\",\"k\":25,\"mode\":\"vector\",\"filter\":{\"metadata.n\":{\"lt\":2}}}",
+        "{\"query\":\"bakery\",\"k\":5,\"mode\":\"vector\",\"scope\":{\"user\":\"ana\"}}",
+    };
+    NEED_SERVER();
+    if (!has_pgvector())
+        skip();
+    quipu *a = open_embedding(store, BY_SERVER), *b = open_embedding(store, BY_INDEX);
+    turn = 11;
+    alone = true;
+    fill(a, RECORDS);
+    alone = false;
+    assert_string_equal(stat_of(a, "vectors_by"), "server");
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
+        assert_same_scores(a, b, requests[i]);
+    memories_put(a, "fresh", "zebra crossing"); /* is embedded by the search that needs it */
+    char *ids = scores(a, "{\"query\":\"zebra crossing\",\"k\":1,\"mode\":\"vector\"}");
+    assert_string_equal(ids, "1.0000 ");
+    free(ids);
+    assert_string_equal(memories_search(a, "zebra", NULL), "fresh ");
+    assert_string_equal(stat_of(a, "vectors_pending"), "0");
+    memories_close(a);
+    memories_close(b);
+}
+
+/* The server has the vectors: a machine that comes anew embeds nothing but its question. */
+static void vectors_are_made_once_for_all_machines(void **state)
+{
+    char other[200], before[100];
+    NEED_SERVER();
+    if (!has_pgvector())
+        skip();
+    quipu *a = open_embedding(store, "{\"search\":\"server\",\"schema\":\"shared_vectors\"}");
+    turn = 12;
+    fill(a, 100);
+    free(scores(a, "{\"query\":\"harbour\",\"k\":3,\"mode\":\"hybrid\"}"));
+    snprintf(before, sizeof before, "%s",
+             postgres_sql("SELECT count(*) || ' ' || max(xmin::text::bigint) FROM shared_vectors.vectors"));
+    snprintf(other, sizeof other, "%s/other", folder);
+    quipu *b = open_embedding(other, "{\"schema\":\"shared_vectors\"}");
+    assert_same_scores(a, b, "{\"query\":\"harbour\",\"k\":10,\"mode\":\"hybrid\"}");
+    assert_string_equal(postgres_sql("SELECT count(*) || ' ' || max(xmin::text::bigint) FROM shared_vectors.vectors"),
+                        before);
+    assert_string_equal(
+        postgres_sql(
+            "SELECT (complete_to = (SELECT max(state) FROM shared_vectors.states))::text FROM shared_vectors.models"),
+        "true");
+    memories_close(a);
+    memories_close(b);
+    postgres_sql("DROP SCHEMA shared_vectors CASCADE");
+}
+
+/* A user who may make nothing but tables in a schema that was made for them. */
+static void without_pgvector_the_index_has_the_vectors(void **state)
+{
+    char config[300];
+    NEED_SERVER();
+    postgres_sql("CREATE ROLE plain LOGIN");
+    postgres_sql("CREATE DATABASE plain");
+    snprintf(config, sizeof config, "psql -q -d '%s' -c 'CREATE SCHEMA mine AUTHORIZATION plain' 2>/dev/null",
+             postgres_server_url());
+    char *database = strstr(config, "dbname=postgres");
+    assert_non_null(database);
+    memcpy(database, "dbname=plain   ", 15);
+    assert_int_equal(system(config), 0);
+    quipu *q = open_embedding(store, "{\"url\":\"user=plain dbname=plain\",\"schema\":\"mine\",\"search\":\"server\"}");
+    assert_string_equal(stat_of(q, "vectors_by"), "index");
+    memories_put(q, "a", "zebra crossing");
+    memories_put(q, "b", "the harbour");
+    char *ids = scores(q, "{\"query\":\"zebra crossing\",\"k\":1,\"mode\":\"vector\"}");
+    assert_string_equal(ids, "1.0000 ");
+    free(ids);
+    assert_string_equal(memories_list(q, NULL), "a b ");
+    memories_close(q);
+}
+
 static int start_server(void **state)
 {
     static char why_not[1000];
@@ -488,6 +635,9 @@ int main(void)
         TEST(words_find_what_the_index_finds),
         TEST(a_filter_that_sql_cannot_say_leaves_k_results),
         TEST(a_table_that_somebody_wrote_into_is_found_and_made_again),
+        TEST(the_nearest_by_pgvector_are_those_of_the_index),
+        TEST(vectors_are_made_once_for_all_machines),
+        TEST(without_pgvector_the_index_has_the_vectors),
         TEST(the_table_is_made_of_an_older_store_and_kept_from_then_on),
     };
     return cmocka_run_group_tests(tests, start_server, end_server);

@@ -516,6 +516,14 @@ int32_t record_index_embed(record_index *ix, quipu_vectors_fn visit, void *conte
     return rc;
 }
 
+int32_t record_index_add_vector(record_index *ix, const uint8_t *key, const float *vector, uint64_t dimension,
+                                quipu_error *error)
+{
+    embedding e = { .ix = ix, .error = error };
+    int32_t rc = begin(&e);
+    return rc == QUIPU_OK ? vector_index_add(e.vectors->index, key, vector, dimension, error) : rc;
+}
+
 int32_t record_index_show_vectors(record_index *ix, quipu_vectors_state *out, const quipu_call *call,
                                   quipu_error *error)
 {
