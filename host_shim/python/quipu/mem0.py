@@ -3,9 +3,9 @@
     from quipu.mem0 import Memory          # in place of: from mem0 import Memory
 
 Calls and answers are those of mem0ai 1.x and 2.x: a scope may be named by ``user_id=`` and the like, or in ``filters=``;
-``limit=`` and ``top_k=`` are the same. Nothing is inferred, because there is no language model here: every message is kept word for
-word, once in its scope, and the answer says ``"infer": "unavailable"`` where inference was asked for. Deleted memories stay in
-the history.
+``limit=`` and ``top_k=`` are the same. Nothing is inferred, because there is no language model here: every message is kept word
+for word, once in its scope, and the answer says ``"infer": "unavailable"`` where inference was asked for. Deleted memories stay
+in the history.
 """
 
 from __future__ import annotations
