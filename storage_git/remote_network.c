@@ -42,6 +42,7 @@ int32_t network_url(const char *repository, const char *name, char **out, quipu_
     buffer key = { 0 };
     int valid = 0;
     *out = NULL;
+    objects_library_need();
     if (git_remote_name_is_valid(&valid, name) != 0 || !valid)
         return QUIPU_OK;
     int32_t code = open_config(repository, &config, error);
@@ -62,6 +63,7 @@ int32_t network_remember(const char *repository, const char *name, const char *u
     git_config *config = NULL;
     buffer key = { 0 }, fetch_key = { 0 }, spec = { 0 };
     int valid = 0;
+    objects_library_need();
     if (git_remote_name_is_valid(&valid, name) != 0 || !valid)
         return fail(error, QUIPU_E_INVALID, "name", "\"%s\" cannot be the name of a remote", name);
     int32_t code = open_config(repository, &config, error);
