@@ -127,7 +127,7 @@ static int32_t insert(files_job *j, const file_path *p, const file_path *unused)
         code = load_for_edit(j, p);
     if (code != QUIPU_OK)
         return code;
-    int64_t lines = text_split_lines(j->files[0].text);
+    int64_t lines = text_lines_of_edit(j->files[0].text);
     if (after < 0 || after > lines) {
         buffer_printf(
             &j->text,

@@ -31,8 +31,8 @@ void file_scope_append(const quipu_write_options *options, buffer *out);
 /* Appends lines first to last (from 1, both shown) of a text, each with its number in six columns; last INT64_MAX: all. */
 void text_number_lines(const char *text, int64_t first, int64_t last, buffer *out);
 int64_t text_count_lines(const char *text); /* by '\n' alone: "a\n" has two */
-/* The lines that Python's str.splitlines counts. */
-int64_t text_split_lines(const char *text);
+/* The same without the empty one that a last line end leaves. */
+int64_t text_lines_of_edit(const char *text);
 /* Appends the text with `inserted` after line `after` of those, each line ended by '\n'. */
 void text_insert_line(const char *text, int64_t after, const char *inserted, buffer *out);
 /* Occurrences that do not overlap, at most `most`. */

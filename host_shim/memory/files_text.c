@@ -27,36 +27,10 @@ int64_t text_count_lines(const char *text)
     return count;
 }
 
-/* Bytes of the line end at `at`, by the list of Python's str.splitlines; 0 where there is none. */
-static size_t line_end(const char *at)
+int64_t text_lines_of_edit(const char *text)
 {
-    const unsigned char *b = (const unsigned char *)at;
-    if (b[0] == '\r')
-        return b[1] == '\n' ? 2 : 1;
-    if ((b[0] >= '\n' && b[0] <= '\f') || (b[0] >= 0x1c && b[0] <= 0x1e))
-        return 1;
-    if (b[0] == 0xc2 && b[1] == 0x85)
-        return 2;
-    return b[0] == 0xe2 && b[1] == 0x80 && (b[2] == 0xa8 || b[2] == 0xa9) ? 3 : 0;
-}
-
-static size_t line_length(const char *text)
-{
-    size_t len = 0;
-    while (text[len] && line_end(text + len) == 0)
-        len++;
-    return len;
-}
-
-int64_t text_split_lines(const char *text)
-{
-    int64_t count = 0;
-    for (; *text; count++) {
-        size_t len = line_length(text);
-        text += len;
-        text += *text ? line_end(text) : 0;
-    }
-    return count;
+    size_t len = strlen(text);
+    return len == 0 ? 0 : text_count_lines(text) - (text[len - 1] == '\n');
 }
 
 /* Appends a line; its length. */
@@ -78,10 +52,9 @@ void text_insert_line(const char *text, int64_t after, const char *inserted, buf
             last = put_line(inserted, inserted_len, out);
         if (!*text)
             break;
-        len = line_length(text);
+        len = strcspn(text, "\n");
         last = put_line(text, len, out);
-        text += len;
-        text += *text ? line_end(text) : 0;
+        text += len + (text[len] == '\n');
     }
     /* A last line that is empty is the line end of the one before it. */
     if (last == 0 && number > 0)

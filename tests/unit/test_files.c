@@ -206,6 +206,11 @@ static void lines_are_inserted(void **state)
     expect(QUIPU_E_INVALID, INSERT("/memories/dir", "0", "x"), "The path /memories/dir is not a file.");
     done(INSERT("/memories/dir/f", "0", ""), "The file /memories/dir/f has been edited.");
     done(VIEW("/memories/dir/f"), CONTENT("/memories/dir/f") "     1\t\n     2\t");
+    run(CREATE("/memories/odd", "a\\fb\\r\\nc\\n\\n")); /* only a line feed ends a line */
+    expect(QUIPU_E_INVALID, INSERT("/memories/odd", "4", "x"),
+           "Invalid `insert_line` parameter: 4. It should be within the range of lines of the file: [0, 3]");
+    done(INSERT("/memories/odd", "0", "top"), "The file /memories/odd has been edited.");
+    done(VIEW("/memories/odd"), CONTENT("/memories/odd") "     1\ttop\n     2\ta\fb\r\n     3\tc\n     4\t");
 }
 
 static void files_and_folders_are_deleted(void **state)
