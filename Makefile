@@ -263,6 +263,11 @@ demo-run: all
 	@QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) sh examples/demo.sh
 
 # bench/bench_X.c, with bench/X_*.c, is run by `make bench-X`; N= sets the size, docs/benchmarks.md says more.
+bench-backends: $(if $(LIBPQ_LIBS),fetch-postgres)
+.PHONY: fetch-postgres
+fetch-postgres:
+	$(FETCH_POSTGRES)
+
 BENCHES := $(patsubst bench/bench_%.c,%,$(wildcard bench/bench_*.c))
 PARTS_bench_embed := $(filter-out %/embed_bert.c,$(wildcard plugins/embed_bert/*.c))
 define bench_rule

@@ -2,6 +2,7 @@
 #ifndef BENCH_BACKENDS_H
 #define BENCH_BACKENDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define BENCH_JSON_MAX 800
@@ -24,5 +25,9 @@ long peer_scan(peer *p);                       /* all in the order of their ids;
  * this SQLite has no FTS5. */
 long peer_search(peer *p, const char *words);
 void peer_close(peer *p);
+
+/* A PostgreSQL server (tests/postgres/server.sh) that syncs, for the environment of libpq; it goes when this process does. False where none can
+ * be had, and says why. */
+bool bench_server_start(void);
 
 #endif

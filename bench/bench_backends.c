@@ -3,7 +3,7 @@
  *
  * Durable adds, one record a change set, from 1 and 8 threads; a bulk of 1,000 records a change set through migrate/1 where there is one; get at
  * random; a scan of everything; lexical searches, the first and the rest. Adds take turns with the peer's, so that both meet the same
- * disk. JSON lines, ratios last. Environment: N records of the bulk (20,000), ADDS (500), ASK questions (200), BACKENDS ("git sqlite json memory"),
+ * disk. JSON lines, ratios last. Environment: N records of the bulk (20,000), ADDS (500), ASK questions (200), BACKENDS ("git sqlite postgres json memory"),
  * BUILD (build), TMPDIR.
  */
 #ifndef _GNU_SOURCE
@@ -420,10 +420,10 @@ int main(void)
         bench_stop("N, ADDS, ASK", "at least 1000, 10 and 1 are needed");
     if (!mkdtemp(folder))
         bench_stop(folder, "cannot make a folder");
-    snprintf(list, sizeof list, "%s", names ? names : "memory git sqlite json");
+    snprintf(list, sizeof list, "%s", names ? names : "memory git sqlite postgres json");
     for (who = strtok_r(list, " ", &rest); who; who = strtok_r(NULL, " ", &rest)) {
         snprintf(path, sizeof path, "%s/%s.so", plugins, who);
-        if (access(path, F_OK) == 0)
+        if (access(path, F_OK) == 0 && (strcmp(who, "postgres") != 0 || bench_server_start()))
             bench_backend(adds, n, asked);
     }
     snprintf(command, sizeof command, "rm -rf '%s'", folder);

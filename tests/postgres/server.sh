@@ -6,7 +6,7 @@
 # line: "stop" (at once, as a crash), "start", each answered by one line; at the end of the input it stops the server and goes. So a
 # test that is killed leaves nothing running.
 #
-# Which server: $QUIPU_TEST_POSTGRES (a folder with postgres, initdb, pg_ctl), else what tests/postgres/fetch.sh has unpacked, else the
+# The server syncs nothing, unless QUIPU_POSTGRES_FSYNC=on (for measuring). Which server: $QUIPU_TEST_POSTGRES (a folder with postgres, initdb, pg_ctl), else what tests/postgres/fetch.sh has unpacked, else the
 # newest one of the system, which may have no pgvector.
 user=nobody
 dir=$(mktemp -d /tmp/quipu-postgres.XXXXXX) || exit 1
@@ -60,7 +60,7 @@ listen_addresses = ''
 unix_socket_directories = '$dir'
 max_connections = 100
 shared_buffers = 32MB
-fsync = off
+fsync = ${QUIPU_POSTGRES_FSYNC:-off}
 autovacuum = off
 END
 start || give_up "the server does not start"
