@@ -58,8 +58,10 @@ static int take_pem(serving *v, const char *option, buffer *out, const char **te
         return STATUS_DONE;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     bool good = fd >= 0 && read_all(fd, PEM_MAX, out);
-    if (!good)
+    if (!good) {
         fail_errno(&error, errno, "cannot read %s", path);
+        error.code = QUIPU_E_IO;
+    }
     if (fd >= 0)
         close(fd);
     *text = out->bytes;

@@ -89,7 +89,7 @@ static int32_t update(serve *s, web_request *r, web_answer *a, quipu_error *erro
     return code == QUIPU_OK ? answer_text(a, "{\"message\":\"Memory updated successfully!\"}") : code;
 }
 
-static int32_t delete (serve *s, web_request *r, web_answer *a, quipu_error *error)
+static int32_t forget(serve *s, web_request *r, web_answer *a, quipu_error *error)
 {
     int32_t code = mem0_delete(s, r, r->captures[0], error);
     return code == QUIPU_OK ? answer_text(a, "{\"message\":\"Memory deleted successfully\"}") : code;
@@ -156,7 +156,7 @@ static int32_t search_options(const cJSON *body, mem0_search_options *o, quipu_e
 
 static int32_t search(serve *s, web_request *r, web_answer *a, quipu_error *error)
 {
-    mem0_ids ids;
+    mem0_ids ids = { 0 };
     mem0_search_options options = { .threshold = 0 };
     bool entity = false;
     const cJSON *filters = web_member(r->json, "filters");
@@ -230,7 +230,7 @@ const route mem0_oss_routes[] = {
     { "GET", "/memories/{memory_id}", get, ROLE_READ, 0, &mem0_oss_wire, "One memory, or null", NULL, NULL },
     { "PUT", "/memories/{memory_id}", update, ROLE_WRITE, 0, &mem0_oss_wire, "Change a memory", NULL,
       "text metadata:object expiration_date:any" },
-    { "DELETE", "/memories/{memory_id}", delete, ROLE_WRITE, 0, &mem0_oss_wire, "Delete a memory", NULL, NULL },
+    { "DELETE", "/memories/{memory_id}", forget, ROLE_WRITE, 0, &mem0_oss_wire, "Delete a memory", NULL, NULL },
     { "GET", "/memories/{memory_id}/history", history, ROLE_READ, 0, &mem0_oss_wire, "What became of a memory", NULL,
       NULL },
     { "POST", "/search", search, ROLE_READ, 0, &mem0_oss_wire, "Find memories", NULL,

@@ -419,7 +419,7 @@ static int32_t update(serve *s, web_request *r, web_answer *a, quipu_error *erro
     return code;
 }
 
-static int32_t delete (serve *s, web_request *r, web_answer *a, quipu_error *error)
+static int32_t forget(serve *s, web_request *r, web_answer *a, quipu_error *error)
 {
     record *before = NULL;
     bool linked;
@@ -490,7 +490,7 @@ const route mem0_platform_routes[] = {
     { "GET", "/v1/memories/{memory_id}/", get, ROLE_READ, 0, WIRE, "One memory", NULL, NULL },
     { "PUT", "/v1/memories/{memory_id}/", update, ROLE_WRITE, 0, WIRE, "Change a memory", NULL,
       "text metadata:object timestamp:integer expiration_date:any" },
-    { "DELETE", "/v1/memories/{memory_id}/", delete, ROLE_WRITE, 0, WIRE, "Delete a memory", "delete_linked:boolean",
+    { "DELETE", "/v1/memories/{memory_id}/", forget, ROLE_WRITE, 0, WIRE, "Delete a memory", "delete_linked:boolean",
       NULL },
     { "GET", "/v1/memories/{memory_id}/history/", history, ROLE_READ, 0, WIRE, "What became of a memory", NULL, NULL },
     { "DELETE", "/v1/memories/", delete_all, ROLE_WRITE, 0, WIRE, "Delete all memories of somebody", SCOPE_QUERY,
