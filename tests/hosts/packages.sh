@@ -9,5 +9,5 @@ out=$(mktemp) || exit 1
 trap 'rm -f "$out"' EXIT
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv" >"$out" 2>&1 || skip "python3 cannot make a virtual environment"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check --retries 1 --timeout 20 \
-    "langgraph>=1" "autogen-core>=0.7" numpy networkx >"$out" 2>&1 || skip "the packages cannot be fetched"
-PYTHON=$venv/bin/python sh "$SOURCE/tests/python/run.sh" store agent_zero autogen langgraph
+    "langgraph>=1" "autogen-core>=0.7" numpy networkx anthropic >"$out" 2>&1 || skip "the packages cannot be fetched"
+PYTHON=$venv/bin/python sh "$SOURCE/tests/python/run.sh" store agent_zero anthropic autogen langgraph

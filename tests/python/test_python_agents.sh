@@ -1,2 +1,2 @@
 # Python adapters: the memories of agents.
-exec sh "$SOURCE/tests/python/run.sh" agent_zero autogen hermes massgen xiaozhi
+exec sh "$SOURCE/tests/python/run.sh" agent_zero anthropic autogen hermes massgen xiaozhi

@@ -26,8 +26,10 @@ class QuipuError(Exception):
         version: of a conflict, the version that was found (``""``: there is no such record); else None.
         index: position of the change that failed, or None.
         retry: what can be done about it.
+        answer: of a tool's command that failed as tools fail, the text for the model; else None.
     """
 
+    answer: str | None = None
     code = 0
     name = "UNKNOWN"
 

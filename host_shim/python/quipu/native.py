@@ -321,6 +321,29 @@ undo_json = _function(
     POINTER(Call),
     POINTER(Error),
 )
+files_json = _function(
+    "quipu_files_json",
+    c_int32,
+    c_void_p,
+    POINTER(Str),
+    c_uint32,
+    POINTER(WriteOptions),
+    SinkFn,
+    c_void_p,
+    POINTER(Call),
+    POINTER(Error),
+)
+graph_json = _function(
+    "quipu_graph_json",
+    c_int32,
+    c_void_p,
+    POINTER(Str),
+    POINTER(WriteOptions),
+    SinkFn,
+    c_void_p,
+    POINTER(Call),
+    POINTER(Error),
+)
 replay_json = _function(
     "quipu_replay_json",
     c_int32,
@@ -395,20 +418,23 @@ class Lent:
         return whole
 
     def failure(self, code: int) -> errors.QuipuError:
-        """The exception for what the last call answered."""
+        """The exception for what the last call answered. ``answer`` is what the sink received all the same."""
         e = self.error
-        self.parts.clear()
+        said = self.answer()
         if e.code != code:  # nothing was filled in
-            return errors.class_of(code)(f"the call failed with code {code}", code=code)
-        return errors.class_of(code)(
-            e.message.decode("utf-8", "replace"),
-            code=code,
-            field=e.field.decode("utf-8", "replace") or None,
-            id=e.id.decode("utf-8", "replace") or None,
-            version=e.version.decode("ascii", "replace") if code == errors.ConflictError.code else None,
-            index=None if e.index == UINT64_MAX else e.index,
-            retry=e.retry,
-        )
+            why = errors.class_of(code)(f"the call failed with code {code}", code=code)
+        else:
+            why = errors.class_of(code)(
+                e.message.decode("utf-8", "replace"),
+                code=code,
+                field=e.field.decode("utf-8", "replace") or None,
+                id=e.id.decode("utf-8", "replace") or None,
+                version=e.version.decode("ascii", "replace") if code == errors.ConflictError.code else None,
+                index=None if e.index == UINT64_MAX else e.index,
+                retry=e.retry,
+            )
+        why.answer = said.decode("utf-8", "replace") if said else None
+        return why
 
 
 class _Threads(threading.local):

@@ -612,6 +612,49 @@ class Store:
         self._call(native.undo_json, byref(question), None if options is None else byref(options), mine.sink, None, None)
         return str(json.loads(mine.answer())["revision"])
 
+    # ---- above the records ----
+
+    def file_command(
+        self,
+        command: JsonObject,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        app: str | None = None,
+        documented: bool = False,
+    ) -> str:
+        """One command of Anthropic's memory tool (``quipu_files.h``), and the text for the model.
+
+        A command that fails as a tool fails raises InvalidError, NotFoundError or ExistsError, whose ``answer`` is that text.
+        documented: the wording of the documentation, where that of the Python helper is another one.
+        """
+        return self._json(native.files_json, command, (1 if documented else 0,), scope_of(user, agent, session, app)).decode(
+            "utf-8"
+        )
+
+    def graph(
+        self,
+        request: JsonObject,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        app: str | None = None,
+    ) -> Record:
+        """One step on the knowledge graph of a scope (``quipu_graph.h``): ``{"op": "create_entities", ...}``."""
+        answer: Record = json.loads(self._json(native.graph_json, request, (), scope_of(user, agent, session, app)))
+        return answer
+
+    def _json(self, function: Any, request: JsonObject, flags: tuple[int, ...], scope: dict[str, Any]) -> bytes:
+        question = text(encode(request, "request"))
+        options = native.WriteOptions(sizeof(native.WriteOptions), 0)
+        for name, value in scope.items():
+            setattr(options, name, text(value))
+        mine = lent()
+        self._call(function, byref(question), *flags, byref(options), mine.sink, None, None)
+        return mine.answer()
+
     # ---- the store ----
 
     def stats(self) -> Record:
