@@ -60,9 +60,10 @@ void bench_value(const char *subject, double value, const char *unit, double rec
     print("{\"bench\":\"search\",\"subject\":\"%s\",\"value\":%.5g,\"unit\":\"%s\"%s}", subject, value, unit, more);
 }
 
-void bench_ratio(const char *subject, const char *to, double ratio)
+void bench_ratio(const char *subject, const char *to, double ratio, double wanted)
 {
-    print("{\"bench\":\"search\",\"subject\":\"%s\",\"ratio_to\":\"%s\",\"ratio\":%.3f}", subject, to, ratio);
+    print("{\"bench\":\"search\",\"subject\":\"%s\",\"ratio_to\":\"%s\",\"ratio\":%.3f,\"wanted\":%g}", subject, to,
+          ratio, wanted);
 }
 
 void bench_lines_to(const char *at)

@@ -22,7 +22,8 @@ double bench_processor(void); /* seconds of processor time of this thread: what 
 void bench_stop(const char *what, const char *why) __attribute__((noreturn));
 /* One line, on stdout and for the peers' script. recall: below 0 where there is none. */
 void bench_value(const char *subject, double value, const char *unit, double recall);
-void bench_ratio(const char *subject, const char *to, double ratio);
+void bench_ratio(const char *subject, const char *to, double ratio,
+                 double wanted); /* wanted: at most of times and memory, else at least */
 void bench_lines_to(const char *folder);
 
 /* Vectors: exact and by partitions, beside the bare BLAS. */

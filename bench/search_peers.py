@@ -25,8 +25,8 @@ def value(subject, number, unit, recall=None):
     say(subject=subject, value=float("%.5g" % number), unit=unit, **({} if recall is None else {"recall": round(recall, 4)}))
 
 
-def ratio(subject, to, number):
-    say(subject=subject, ratio_to=to, ratio=round(number, 3))
+def ratio(subject, to, number, wanted=None):
+    say(subject=subject, ratio_to=to, ratio=round(number, 3), **({} if wanted is None else {"wanted": wanted}))
 
 
 def spent(work):
@@ -126,18 +126,21 @@ def at_recall(family, wanted):
 
 
 def print_ratios():
-    for mine, other, subject in (("exact, one", "faiss flat, one", "exact, one: speed"),
-                                 ("exact, 64 at once", "faiss flat, 64 at once", "exact, 64 at once: speed"),
-                                 ("insertion", "hnswlib insertion", "insertion: speed"),
-                                 ("insertion", "faiss IVF insertion", "insertion: speed")):
+    for mine, other, subject, wanted in (("exact, one", "faiss flat, one", "exact, one: speed", 1),
+                                         ("exact, 64 at once", "faiss flat, 64 at once", "exact, 64 at once: speed", 1),
+                                         ("exact, one", "sqlite-vec", "exact, one: speed", None),
+                                         ("insertion", "hnswlib insertion", "insertion: speed", 20),
+                                         ("insertion", "usearch insertion", "insertion: speed", None),
+                                         ("insertion", "sqlite-vec insertion", "insertion: speed", None),
+                                         ("insertion", "faiss IVF insertion", "insertion: speed", None)):
         if mine in ours and other in theirs:
-            ratio(subject, other, ours[mine]["value"] / theirs[other][0])
+            ratio(subject, other, ours[mine]["value"] / theirs[other][0], wanted)
     for subject, line in ours.items():
         if subject.startswith("partitions, effort"):
-            for family in ("hnswlib, ef", "faiss IVF, "):
+            for family, wanted in (("hnswlib, ef", 0.7), ("faiss IVF, ", None), ("usearch, expansion", None)):
                 speed = at_recall(family, line["recall"])
                 if speed:
-                    ratio(subject + ": speed", "%s at recall %.4f" % (family.split(",")[0], line["recall"]), line["value"] / speed)
+                    ratio(subject + ": speed", "%s at recall %.4f" % (family.split(",")[0], line["recall"]), line["value"] / speed, wanted)
 
 
 def main():

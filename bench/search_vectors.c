@@ -105,7 +105,7 @@ static double measure_exact(const bench_vectors *v, const vector_view *view)
     bench_value("bare cblas_sgemv", 1 / median(blas, ROUNDS), "queries/s", -1);
     bench_value("exact, one", 1 / median(single, ROUNDS), "queries/s", 1);
     bench_value("exact, 64 at once", 1 / median(many, ROUNDS), "queries/s", 1);
-    bench_ratio("time of exact, one", "bare cblas_sgemv", median(ratio, ROUNDS));
+    bench_ratio("time of exact, one", "bare cblas_sgemv", median(ratio, ROUNDS), 1.15);
     return median(single, ROUNDS);
 }
 
@@ -124,7 +124,7 @@ static void measure_filter(const bench_vectors *v, const vector_view *view, doub
     ask(view, v, &how, 1, questions < 20 ? questions : 20, &truth);
     double recall = recall_of(&got, &truth, questions < 20 ? questions : 20);
     bench_value("filter that keeps 1 in 10,000", 1 / spent, "queries/s", v->count / FILTER_ONE_IN >= K ? recall : -1);
-    bench_ratio("filter that keeps 1 in 10,000", "no filter, speed", unfiltered / spent);
+    bench_ratio("filter that keeps 1 in 10,000", "no filter, speed", unfiltered / spent, 1);
     free(admitted);
     free(got.rows);
     free(truth.rows);
@@ -151,7 +151,7 @@ static double measure_partitions(const bench_vectors *v, const vector_view *view
         bench_value(subject, 1 / middle, "queries/s", recall_of(&got, &truth, v->asked));
         if (efforts[i] == 1) {
             usual = middle;
-            bench_ratio("partitions, speed", "exact, one", exact / middle);
+            bench_ratio("partitions, speed", "exact, one", exact / middle, 50);
         }
     }
     free(got.rows);
@@ -188,7 +188,7 @@ void bench_search_vectors(const bench_vectors *v, const char *folder)
     vector_index_describe(ix, &stats);
     printf("{\"bench\":\"search\",\"note\":\"%u rows of %u floats, %llu partitions, kernel %s\"}\n", v->count,
            v->dimension, (unsigned long long)stats.partitions, stats.kernel);
-    bench_ratio("memory beyond the floats", "the floats", (double)stats.overhead / (double)stats.floats);
+    bench_ratio("memory beyond the floats", "the floats", (double)stats.overhead / (double)stats.floats, 0.35);
     check("view", vector_index_view(ix, &view, NULL));
     double exact = measure_exact(v, view), usual = measure_partitions(v, view, exact);
     measure_filter(v, view, usual);

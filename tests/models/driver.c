@@ -1,5 +1,5 @@
 /*
- * driver.c - the encoder without a host: driver embed|tokens|static MODEL. Texts come on standard input, each ended by a NUL byte; vectors go
+ * driver.c - the encoder without a host: driver embed|query|tokens|static MODEL. Texts come on standard input, each ended by a NUL byte; vectors go
  * out as floats, tokens as numbers, a text a line.
  */
 #include "../../plugins/embed_bert/bert.h"
@@ -61,15 +61,16 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "static") == 0)
         return put_static(argv[2]);
     if (argc != 3 || bert_open(argv[2], NULL, NULL, &b, &error) != QUIPU_OK) {
-        fprintf(stderr, "driver: %s\n", argc == 3 ? error.message : "driver embed|tokens|static MODEL");
+        fprintf(stderr, "driver: %s\n", argc == 3 ? error.message : "driver embed|query|tokens|static MODEL");
         return 2;
     }
+    uint32_t purpose = strcmp(argv[1], "query") == 0 ? QUIPU_EMBED_QUERY : QUIPU_EMBED_PASSAGE;
     while ((len = getdelim(&text, &room, 0, stdin)) > 0) {
         quipu_str one = { text, (uint64_t)len - (text[len - 1] == '\0') };
         quipu_array all = { &one, 1, sizeof one };
         if (strcmp(argv[1], "tokens") == 0)
             put_tokens(b, one);
-        else if (bert_embed(b, &all, QUIPU_EMBED_PASSAGE, 1, put_vector, NULL, NULL, &error) != QUIPU_OK)
+        else if (bert_embed(b, &all, purpose, 1, put_vector, NULL, NULL, &error) != QUIPU_OK)
             return 1;
     }
     free(text);
