@@ -5,6 +5,7 @@
 #include <base/fail.h>
 #include <inttypes.h>
 #include <sdk/json.h>
+#include <sdk/record.h>
 
 /* How many are pending tells whether a search finds everything by meaning yet. */
 static int32_t read_vectors(quipu *q, quipu_stat_fn visit, void *context, const quipu_call *call)
@@ -13,14 +14,23 @@ static int32_t read_vectors(quipu *q, quipu_stat_fn visit, void *context, const 
     quipu_error ignored = { .struct_size = sizeof ignored };
     if (quipu_read_vectors(q, &v, call, &ignored) != QUIPU_OK)
         return QUIPU_OK;
+    buffer when = { 0 };
+    if (v.failed_at)
+        time_print(v.failed_at, &when);
     const quipu_stat rows[] = {
         { .struct_size = sizeof rows[0], .name = QUIPU_STR_INIT("vector_model"), .text = v.model },
         { .struct_size = sizeof rows[0], .name = QUIPU_STR_INIT("vectors"), .value = (int64_t)v.vectors },
         { .struct_size = sizeof rows[0], .name = QUIPU_STR_INIT("vectors_pending"), .value = (int64_t)v.pending },
+        { .struct_size = sizeof rows[0],
+          .name = QUIPU_STR_INIT("vectors_failed_at"),
+          .text = str_of(when.bytes ? when.bytes : "") },
+        { .struct_size = sizeof rows[0], .name = QUIPU_STR_INIT("vectors_failure"), .text = str_of(v.failure) },
     };
+    size_t count = sizeof rows / sizeof rows[0] - (v.failed_at ? 0 : 2); /* the last two only where it failed */
     int32_t code = QUIPU_OK;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && code == QUIPU_OK; i++)
+    for (size_t i = 0; i < count && code == QUIPU_OK; i++)
         code = visit(context, &rows[i]);
+    buffer_free(&when);
     return code < 0 ? code : QUIPU_OK;
 }
 

@@ -44,8 +44,8 @@ typedef struct quipu_scan {
 
 #define QUIPU_SEARCH_EXPLAIN 1u /* fill quipu_hit.components */
 #define QUIPU_SEARCH_WAIT                                                                                              \
-    2u /* make every vector that is pending first, and fail where that fails; else a search makes what it can within about
-        * five seconds, and answers by those that are there */
+    2u /* make every vector that is pending first, and fail where that fails; else a search makes what it can within a few
+        * seconds, and answers by those that are there */
 
 #define QUIPU_SEARCH_K_MAX 10000u /* results at the most; a larger k is refused */
 

@@ -29,6 +29,7 @@
 #include <quipu/ext/sync.h>
 #include <quipu/ext/verify.h>
 #include <sdk/derived.h>
+#include <sdk/embed_thread.h>
 #include <sdk/recent_ids.h>
 #include <sdk/record.h>
 #include <sdk/record_index.h>
@@ -64,7 +65,9 @@ struct quipu_backend {
     uint64_t record_max; /* bytes */
     text_language language;
     int64_t patience_ms; /* so long may the other side of a transfer say nothing */
+    bool embeds;         /* the setting "embed": in the background */
     background background;
+    embed_thread *follower; /* makes vectors; or NULL */
     write_queue queue;
     applied_ids applied;                    /* under the store's transaction */
     edits edits;                            /* by stock git */
@@ -206,6 +209,8 @@ int32_t git_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn visi
 int32_t git_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn visit, void *context,
                    const quipu_call *call, quipu_error *error);
 int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const quipu_call *call, quipu_error *error);
+/* For the thread that makes vectors. */
+extern const index_owner git_views;
 extern const quipu_history_api git_history;
 extern const quipu_verify_api git_verify;
 

@@ -11,6 +11,8 @@ static int32_t git_migrate_write(quipu_backend *self, const quipu_array *sets, q
     if (done)
         *done = written;
     background_note(self, written);
+    if (written > 0)
+        embed_thread_wake(self->follower);
     return code;
 }
 

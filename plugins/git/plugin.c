@@ -28,9 +28,16 @@ static int32_t git_create(const quipu_host *host, quipu_backend **out, quipu_err
     return QUIPU_OK;
 }
 
+static void threads_end(quipu_backend *self)
+{
+    embed_thread_end(self->follower);
+    self->follower = NULL;
+    background_end(self);
+}
+
 static void let_go(quipu_backend *self)
 {
-    background_end(self);
+    threads_end(self);
     moved_release(self);
     view_give(self->present);
     self->present = NULL;
@@ -137,6 +144,8 @@ static int32_t git_open(quipu_backend *self, const quipu_open_params *params, co
             self->catalogue && !(self->flags & QUIPU_OPEN_READ_ONLY) && (made || catalogue_is_current(self));
         inbox_empty(self);
         background_begin(self);
+        if (self->embeds && !(self->flags & QUIPU_OPEN_READ_ONLY))
+            self->follower = embed_thread_begin(&git_views, self, self->host);
     } else {
         let_go(self);
     }
@@ -149,7 +158,7 @@ static int32_t git_close(quipu_backend *self, const quipu_call *call, quipu_erro
     (void)call;
     if (!self->store)
         return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
-    background_end(self);
+    threads_end(self);
     if (!(self->flags & QUIPU_OPEN_DAMAGED))
         view_save(self);
     let_go(self);

@@ -47,20 +47,25 @@ static void give_index(void *held)
     view_give(held);
 }
 
-static const index_owner views = { take_index, give_index, view_distrust };
+static embed_thread *follower(quipu_backend *self)
+{
+    return self->follower;
+}
+
+const index_owner git_views = { take_index, give_index, view_distrust, follower };
 
 int32_t git_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn visit, void *context,
                  const quipu_call *call, quipu_error *error)
 {
     int32_t code = check_entry(self, call, error);
-    return code == QUIPU_OK ? index_owner_scan(&views, self, query, visit, context, call, error) : code;
+    return code == QUIPU_OK ? index_owner_scan(&git_views, self, query, visit, context, call, error) : code;
 }
 
 int32_t git_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn visit, void *context,
                    const quipu_call *call, quipu_error *error)
 {
     int32_t code = check_entry(self, call, error);
-    return code == QUIPU_OK ? index_owner_search(&views, self, query, visit, context, call, error) : code;
+    return code == QUIPU_OK ? index_owner_search(&git_views, self, query, visit, context, call, error) : code;
 }
 
 static quipu_stat number(const char *name, int64_t value)
@@ -121,14 +126,14 @@ static int32_t git_vectors_state(quipu_backend *self, quipu_vectors_state *out, 
                                  quipu_error *error)
 {
     int32_t code = check_entry(self, call, error);
-    return code == QUIPU_OK ? index_owner_vectors(&views, self, out, call, error) : code;
+    return code == QUIPU_OK ? index_owner_vectors(&git_views, self, out, call, error) : code;
 }
 
 static int32_t git_vectors_embed(quipu_backend *self, quipu_vectors_fn visit, void *context, const quipu_call *call,
                                  quipu_error *error)
 {
     int32_t code = check_entry(self, call, error);
-    return code == QUIPU_OK ? index_owner_embed(&views, self, visit, context, call, error) : code;
+    return code == QUIPU_OK ? index_owner_embed(&git_views, self, visit, context, call, error) : code;
 }
 
 const quipu_vectors_api git_vectors = { .struct_size = sizeof(quipu_vectors_api),

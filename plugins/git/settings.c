@@ -1,6 +1,6 @@
 /* settings.c - the git backend's configuration: {"durability":"full","quote_subjects":true,"record_max":1048576,
  * "network_timeout":120,"language":"english",
- * "maintain":"auto"}. */
+ * "maintain":"auto","embed":"auto"}. */
 #include "backend.h"
 
 #include <base/fail.h>
@@ -40,15 +40,17 @@ static int32_t take_setting(void *context, const cJSON *item, quipu_error *error
         return setting_language(item, &self->language, error);
     if (strcmp(item->string, "maintain") == 0)
         return take_maintain(item, &self->maintains, error);
+    if (strcmp(item->string, "embed") == 0)
+        return setting_embed(item, &self->embeds, error);
     return fail(error, QUIPU_E_INVALID, item->string,
                 "the backend \"git\" has no setting \"%s\"; it has durability, quote_subjects, record_max, "
-                "network_timeout, language and maintain",
+                "network_timeout, language, maintain and embed",
                 item->string);
 }
 
 int32_t read_settings(quipu_backend *self, quipu_str config, quipu_error *error)
 {
-    self->durable = self->quote_subjects = self->maintains = true;
+    self->durable = self->quote_subjects = self->maintains = self->embeds = true;
     self->record_max = QUIPU_RECORD_MAX;
     self->patience_ms = NETWORK_PATIENCE_MS;
     self->language = TEXT_ENGLISH;

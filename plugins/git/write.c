@@ -307,6 +307,7 @@ int32_t git_apply(quipu_backend *self, const quipu_change_set *set, quipu_receip
     if (r.code == QUIPU_OK && r.revision[0]) {
         view_follow_writer(self);
         background_note(self, 1);
+        embed_thread_wake(self->follower);
     }
     return write_request_answer(&r, receipt, error);
 }

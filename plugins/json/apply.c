@@ -111,5 +111,6 @@ int32_t json_apply(quipu_backend *self, const quipu_change_set *set, quipu_recei
         store_unlock(self);
     }
     pthread_mutex_unlock(&self->lock);
+    embed_thread_wake(self->follower);
     return code;
 }

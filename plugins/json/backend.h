@@ -11,6 +11,7 @@
 #include <base/buffer.h>
 #include <pthread.h>
 #include <quipu/backend.h>
+#include <sdk/embed_thread.h>
 #include <sdk/recent_ids.h>
 #include <sdk/record_index.h>
 #include <sdk/record_list.h>
@@ -43,11 +44,13 @@ struct quipu_backend {
     int lock_fd; /* -1: none */
     uint32_t flags;
     bool durable, mcp;
+    bool embeds; /* the setting "embed": in the background */
     int64_t backups;
     uint64_t record_max;
     text_language language;
     record_index *index;
-    pthread_mutex_t lock; /* guards what follows */
+    embed_thread *follower; /* makes vectors; or NULL */
+    pthread_mutex_t lock;   /* guards what follows */
     scope_file *files;
     size_t count;
     recent_ids applied;

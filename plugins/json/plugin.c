@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <quipu/ext/vectors.h>
+#include <quipu/extensions.h>
 #include <quipu/plugin.h>
 #include <sdk/abi_check.h>
 #include <sdk/query.h>
@@ -39,21 +41,56 @@ static int32_t take_setting(void *context, const cJSON *item, quipu_error *error
         return setting_record_max(item, &self->record_max, error);
     if (strcmp(item->string, "language") == 0)
         return setting_language(item, &self->language, error);
+    if (strcmp(item->string, "embed") == 0)
+        return setting_embed(item, &self->embeds, error);
     if (strcmp(item->string, "format") == 0)
         return take_format(item, &self->mcp, error);
     return setting_unknown(item, "the backend \"json\"",
-                           "durability, index_backup_count, record_max, language and format", error);
+                           "durability, index_backup_count, record_max, language, embed and format", error);
 }
 
 static int32_t read_settings(quipu_backend *self, quipu_str config, quipu_error *error)
 {
-    self->durable = true;
+    self->durable = self->embeds = true;
     self->mcp = false;
     self->backups = BACKUPS;
     self->record_max = QUIPU_RECORD_MAX;
     self->language = TEXT_ENGLISH;
     return settings_read(config, take_setting, self, error);
 }
+
+/* ---- what every question begins with ---- */
+
+static int32_t look(quipu_backend *self, quipu_str as_of, const quipu_call *call, quipu_error *error)
+{
+    if (as_of.ptr)
+        return fail(error, QUIPU_E_UNSUPPORTED, "as_of",
+                    "the backend \"json\" keeps no history but its backups; ask for the present state");
+    pthread_mutex_lock(&self->lock);
+    int32_t code = files_refresh(self, false, call, error);
+    pthread_mutex_unlock(&self->lock);
+    return code;
+}
+
+static int32_t take_index(quipu_backend *self, quipu_str as_of, record_index **out, void **held, quipu_error *error)
+{
+    int32_t code = look(self, as_of, NULL, error);
+    *out = self->index;
+    *held = NULL;
+    return code;
+}
+
+static void give_index(void *held)
+{
+    (void)held;
+}
+
+static void distrust(quipu_backend *self)
+{
+    (void)self; /* nothing of the index lies on the disk */
+}
+
+static const index_owner json_index = { .take = take_index, .give = give_index, .distrust = distrust };
 
 /* ---- life cycle ---- */
 
@@ -77,6 +114,8 @@ static int32_t json_create(const quipu_host *host, quipu_backend **out, quipu_er
 
 static void let_go(quipu_backend *self)
 {
+    embed_thread_end(self->follower);
+    self->follower = NULL;
     files_free(self);
     record_index_free(self->index);
     self->index = NULL;
@@ -172,7 +211,11 @@ static int32_t open_store(quipu_backend *self, const char *store, const quipu_ca
                            : os_replace_file(path.bytes, "", 0, self->durable, error);
         buffer_free(&path);
     }
-    return code == QUIPU_OK ? files_refresh(self, false, call, error) : code;
+    if (code == QUIPU_OK)
+        code = files_refresh(self, false, call, error);
+    if (code == QUIPU_OK && self->embeds && !(self->flags & QUIPU_OPEN_READ_ONLY))
+        self->follower = embed_thread_begin(&json_index, self, self->host);
+    return code;
 }
 
 static int32_t json_open(quipu_backend *self, const quipu_open_params *params, const quipu_call *call,
@@ -225,18 +268,6 @@ static int32_t json_close(quipu_backend *self, const quipu_call *call, quipu_err
 
 /* ---- reading ---- */
 
-/* What every question begins with. */
-static int32_t look(quipu_backend *self, quipu_str as_of, const quipu_call *call, quipu_error *error)
-{
-    if (as_of.ptr)
-        return fail(error, QUIPU_E_UNSUPPORTED, "as_of",
-                    "the backend \"json\" keeps no history but its backups; ask for the present state");
-    pthread_mutex_lock(&self->lock);
-    int32_t code = files_refresh(self, false, call, error);
-    pthread_mutex_unlock(&self->lock);
-    return code;
-}
-
 static int32_t json_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit, void *context,
                         const quipu_call *call, quipu_error *error)
 {
@@ -267,7 +298,24 @@ static int32_t json_search(quipu_backend *self, const quipu_search *query, quipu
         code = query_check_search(query, error);
     if (code == QUIPU_OK)
         code = look(self, query->as_of, call, error);
-    return code == QUIPU_OK ? record_index_search(self->index, query, visit, context, call, error) : code;
+    if (code == QUIPU_OK)
+        code = record_index_search(self->index, query, visit, context, call, error);
+    embed_thread_wake(self->follower); /* it may have seen what another process wrote */
+    return code;
+}
+
+static int32_t json_vectors_state(quipu_backend *self, quipu_vectors_state *out, const quipu_call *call,
+                                  quipu_error *error)
+{
+    int32_t code = check_entry(self, call, error);
+    return code == QUIPU_OK ? index_owner_vectors(&json_index, self, out, call, error) : code;
+}
+
+static int32_t json_vectors_embed(quipu_backend *self, quipu_vectors_fn visit, void *context, const quipu_call *call,
+                                  quipu_error *error)
+{
+    int32_t code = check_entry(self, call, error);
+    return code == QUIPU_OK ? index_owner_embed(&json_index, self, visit, context, call, error) : code;
 }
 
 static int32_t json_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const quipu_call *call,
@@ -307,9 +355,11 @@ static int32_t json_flush(quipu_backend *self, const quipu_call *call, quipu_err
 
 static const void *json_get_extension(quipu_backend *self, const quipu_str *id)
 {
+    static const quipu_vectors_api vectors = { .struct_size = sizeof vectors,
+                                               .state = json_vectors_state,
+                                               .embed = json_vectors_embed };
     (void)self;
-    (void)id;
-    return NULL;
+    return id && id->ptr && QUIPU_IS(id, QUIPU_EXT_VECTORS) ? &vectors : NULL;
 }
 
 /* ---- the plugin ---- */

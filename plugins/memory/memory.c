@@ -15,6 +15,7 @@
 #include <quipu/plugin.h>
 #include <sdk/abi_check.h>
 #include <sdk/change.h>
+#include <sdk/embed_thread.h>
 #include <sdk/json.h>
 #include <sdk/query.h>
 #include <sdk/recent_ids.h>
@@ -26,8 +27,9 @@ struct quipu_backend {
     const quipu_host *host;
     record_index *index; /* NULL: created, not open */
     pthread_mutex_t writing;
-    recent_ids applied; /* under `writing` */
-    uint32_t flags;     /* QUIPU_OPEN_* */
+    recent_ids applied;     /* under `writing` */
+    embed_thread *follower; /* makes vectors; or NULL */
+    uint32_t flags;         /* QUIPU_OPEN_* */
 };
 
 /* ---- life cycle ---- */
@@ -51,8 +53,30 @@ static int32_t memory_create(const quipu_host *host, quipu_backend **out, quipu_
     return QUIPU_OK;
 }
 
+static int32_t take_index(quipu_backend *self, quipu_str as_of, record_index **out, void **held, quipu_error *error)
+{
+    (void)as_of, (void)error;
+    *out = self->index;
+    *held = NULL;
+    return QUIPU_OK;
+}
+
+static void give_index(void *held)
+{
+    (void)held;
+}
+
+static void distrust(quipu_backend *self)
+{
+    (void)self; /* nothing lies on the disk */
+}
+
+static const index_owner memory_index = { .take = take_index, .give = give_index, .distrust = distrust };
+
 static void drop_records(quipu_backend *self)
 {
+    embed_thread_end(self->follower);
+    self->follower = NULL;
     record_index_free(self->index);
     self->index = NULL;
     recent_ids_free(&self->applied);
@@ -101,7 +125,10 @@ static int32_t memory_open(quipu_backend *self, const quipu_open_params *params,
     clock_gettime(CLOCK_MONOTONIC, &now);
     recent_ids_begin(&self->applied, (uint64_t)now.tv_nsec * 0x9e3779b97f4a7c15u ^ (uint64_t)(uintptr_t)self);
     self->flags = params->flags;
-    return record_index_create(self->host, &self->index, error);
+    code = record_index_create(self->host, &self->index, error);
+    if (code == QUIPU_OK)
+        self->follower = embed_thread_begin(&memory_index, self, self->host);
+    return code;
 }
 
 static int32_t need_open(const quipu_backend *self, quipu_error *error)
@@ -230,6 +257,7 @@ static int32_t memory_apply(quipu_backend *self, const quipu_change_set *set, qu
     pthread_mutex_lock(&self->writing);
     code = apply_locked(self, set, receipt, call, error);
     pthread_mutex_unlock(&self->writing);
+    embed_thread_wake(self->follower);
     return code;
 }
 

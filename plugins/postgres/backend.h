@@ -22,6 +22,7 @@
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/vectors.h>
 #include <quipu/ext/verify.h>
+#include <sdk/embed_thread.h>
 #include <sdk/line.h>
 #include <sdk/recent_ids.h>
 #include <sdk/record.h>
@@ -148,6 +149,7 @@ typedef struct settings {
     int64_t pool; /* connections for reading */
     int64_t connect_ns, patience_ns;
     bool durable, quote_subjects;
+    bool embeds;         /* the setting "embed": in the background */
     uint64_t record_max; /* bytes */
     text_language language;
 } settings;
@@ -167,11 +169,15 @@ struct quipu_backend {
     recent_ids unchanged; /* change ids whose sets left everything as it was: under the queue */
     line_store line;      /* the history, as the sdk reads it */
     views *views;
-    pthread_mutex_t pool; /* guards what follows */
+    embed_thread *follower; /* makes vectors; or NULL */
+    pthread_mutex_t pool;   /* guards what follows */
     pthread_cond_t given;
     connection *idle;
     int64_t open; /* readers that are idle or taken */
 };
+
+/* For the thread that makes vectors (read.c). */
+extern const index_owner postgres_indexes;
 
 /* ---- values.c: parameters and results, in binary form ---- */
 

@@ -56,6 +56,8 @@ static int32_t postgres_create(const quipu_host *host, quipu_backend **out, quip
 
 static void let_go(quipu_backend *self)
 {
+    embed_thread_end(self->follower);
+    self->follower = NULL;
     views_close(self->views);
     self->views = NULL;
     readers_close(self);
@@ -184,8 +186,11 @@ static int32_t open_store(quipu_backend *self, const quipu_call *call, quipu_err
         code = fail(error, QUIPU_E_BUSY, "path", "other processes make and remove the store; try again");
     if (code != QUIPU_OK || self->flags & QUIPU_OPEN_DAMAGED)
         return code;
-    return views_open(&line_views, &self->line, self->host, self->path, self->flags & QUIPU_OPEN_READ_ONLY,
+    code = views_open(&line_views, &self->line, self->host, self->path, self->flags & QUIPU_OPEN_READ_ONLY,
                       self->set.language, &self->views, error);
+    if (code == QUIPU_OK && self->set.embeds && !self->vector[0] && !(self->flags & QUIPU_OPEN_READ_ONLY))
+        self->follower = embed_thread_begin(&postgres_indexes, self, self->host);
+    return code;
 }
 
 static int32_t postgres_open(quipu_backend *self, const quipu_open_params *params, const quipu_call *call,
@@ -218,6 +223,8 @@ static int32_t postgres_close(quipu_backend *self, const quipu_call *call, quipu
     (void)call;
     if (!self->path)
         return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
+    embed_thread_end(self->follower);
+    self->follower = NULL;
     if (self->views)
         views_save(self->views);
     let_go(self);

@@ -58,7 +58,12 @@ static void distrust(quipu_backend *self)
     views_distrust(self->views);
 }
 
-static const index_owner indexes = { take_index, give_index, distrust };
+static embed_thread *follower(quipu_backend *self)
+{
+    return self->follower;
+}
+
+const index_owner postgres_indexes = { take_index, give_index, distrust, follower };
 
 int32_t postgres_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn visit, void *context,
                       const quipu_call *call, quipu_error *error)
@@ -70,8 +75,9 @@ int32_t postgres_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn
         code = fail(error, QUIPU_E_INVALID, "visit", "visit is NULL; give a function");
     if (code != QUIPU_OK)
         return code;
-    return self->by_server && !query->as_of.ptr ? server_scan(self, query, visit, context, call, error)
-                                                : index_owner_scan(&indexes, self, query, visit, context, call, error);
+    return self->by_server && !query->as_of.ptr
+               ? server_scan(self, query, visit, context, call, error)
+               : index_owner_scan(&postgres_indexes, self, query, visit, context, call, error);
 }
 
 /* By words the server always helps; by vectors where it has pgvector, else they are in the index. */
@@ -95,7 +101,7 @@ int32_t postgres_search(quipu_backend *self, const quipu_search *query, quipu_hi
     if (code != QUIPU_OK)
         return code;
     return is_for_server(self, query) ? server_search(self, query, visit, context, call, error)
-                                      : index_owner_search(&indexes, self, query, visit, context, call, error);
+                                      : index_owner_search(&postgres_indexes, self, query, visit, context, call, error);
 }
 
 /* ---- figures ---- */
@@ -168,7 +174,7 @@ static int32_t postgres_vectors_state(quipu_backend *self, quipu_vectors_state *
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK && self->vector[0])
         return vectors_of_server(self, out, call, error);
-    return code == QUIPU_OK ? index_owner_vectors(&indexes, self, out, call, error) : code;
+    return code == QUIPU_OK ? index_owner_vectors(&postgres_indexes, self, out, call, error) : code;
 }
 
 static int32_t postgres_vectors_embed(quipu_backend *self, quipu_vectors_fn visit, void *context,
@@ -180,7 +186,7 @@ static int32_t postgres_vectors_embed(quipu_backend *self, quipu_vectors_fn visi
         code = nearest_model_of(self, &m, error);
         return code == QUIPU_OK ? nearest_embed(self, &m, visit, context, call, error) : code;
     }
-    return code == QUIPU_OK ? index_owner_embed(&indexes, self, visit, context, call, error) : code;
+    return code == QUIPU_OK ? index_owner_embed(&postgres_indexes, self, visit, context, call, error) : code;
 }
 
 const quipu_vectors_api postgres_vectors = { .struct_size = sizeof(quipu_vectors_api),

@@ -86,10 +86,12 @@ static int32_t take_setting(void *context, const cJSON *item, quipu_error *error
         return setting_record_max(item, &set->record_max, error);
     if (strcmp(item->string, "language") == 0)
         return setting_language(item, &set->language, error);
-    return setting_unknown(
-        item, "the backend \"postgres\"",
-        "url, schema, search, pool, connect_timeout, busy_timeout, durability, quote_subjects, record_max and language",
-        error);
+    if (strcmp(item->string, "embed") == 0)
+        return setting_embed(item, &set->embeds, error);
+    return setting_unknown(item, "the backend \"postgres\"",
+                           "url, schema, search, pool, connect_timeout, busy_timeout, durability, quote_subjects, "
+                           "record_max, language and embed",
+                           error);
 }
 
 int32_t settings_take(settings *set, quipu_str config, quipu_error *error)
@@ -100,6 +102,7 @@ int32_t settings_take(settings *set, quipu_str config, quipu_error *error)
                        .patience_ns = (int64_t)60 * 1000000000,
                        .durable = true,
                        .quote_subjects = true,
+                       .embeds = true,
                        .record_max = QUIPU_RECORD_MAX,
                        .language = TEXT_ENGLISH };
     return settings_read(config, take_setting, set, error);

@@ -159,6 +159,7 @@ int32_t postgres_apply(quipu_backend *self, const quipu_change_set *set, quipu_r
     write_queue_run(&self->queue, &r);
     if (r.code == QUIPU_OK && r.revision[0])
         views_written(self->views, 1);
+    embed_thread_wake(self->follower);
     return write_request_answer(&r, receipt, error);
 }
 
@@ -172,6 +173,8 @@ static int32_t migrate_write(quipu_backend *self, const quipu_array *sets, quipu
     int32_t code = check_writable(self, call, error);
     if (code == QUIPU_OK)
         code = write_queue_bulk(&self->queue, sets, receipts, done, call, error);
+    if (*done > 0)
+        embed_thread_wake(self->follower);
     return code;
 }
 

@@ -10,12 +10,16 @@
 #include <quipu/backend.h>
 #include <sdk/record_index.h>
 
+struct embed_thread;
+
 typedef struct index_owner {
     /* The index of the present or of `as_of`, up to date; *held is given back. */
     int32_t (*take)(quipu_backend *self, quipu_str as_of, record_index **out, void **held, quipu_error *error);
     void (*give)(void *held);
     /* It has shown damage: neither it nor what was saved of it is used again. */
     void (*distrust)(quipu_backend *self);
+    /* The thread that makes vectors in the background, or NULL. The slot may be NULL. */
+    struct embed_thread *(*follower)(quipu_backend *self);
 } index_owner;
 
 /* As the slots of the same name in backend.h. */

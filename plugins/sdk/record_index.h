@@ -71,6 +71,8 @@ typedef struct record_index_vectors {
     uint64_t passages; /* records with a text */
     uint64_t missing;  /* of these, whose vector by this model is still to be made */
     uint64_t vectors;  /* of this model, those of earlier texts among them */
+    int64_t failed_at; /* when making them failed last, microseconds since 1970; 0: the last try went well */
+    char failure[256]; /* why */
 } record_index_vectors;
 
 /* UNSUPPORTED where the host has no embedder. */
@@ -88,6 +90,11 @@ int32_t record_index_embed(record_index *ix, quipu_vectors_fn visit, void *conte
  * model's lie. Errors: UNSUPPORTED (there is no embedder), the embedder's. */
 int32_t record_index_check_vectors(record_index *ix, uint64_t *compared, uint64_t *wrong, char folder[32],
                                    const quipu_call *call, quipu_error *error);
+/* For a thread in the background (embed_thread.h): about a second's work of the same, other threads first. *more: there is more to do. From the
+ * first call on a search waits less for the embedder. Errors: as above; BUSY: another process is at it. `error` is not NULL. */
+int32_t record_index_follow(record_index *ix, bool *more, const quipu_call *call, quipu_error *error);
+/* For how many nanoseconds an embedder that failed is not to be tried again. */
+int64_t record_index_rests(record_index *ix);
 
 /* Takes a vector by the embedder's present model that was kept elsewhere; `key`: 32 bytes, the SHA-256 of the passage (sdk/search/passage.h). What is there
  * already stays. Errors: UNSUPPORTED, INVALID (field "vector"), the embedder's. */

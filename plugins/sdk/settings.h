@@ -26,5 +26,7 @@ int32_t setting_integer(const cJSON *item, int64_t least, int64_t most, const ch
 int32_t setting_durability(const cJSON *item, bool *full, quipu_error *error); /* "full" or "relaxed" */
 int32_t setting_record_max(const cJSON *item, uint64_t *out, quipu_error *error);
 int32_t setting_language(const cJSON *item, text_language *out, quipu_error *error);
+/* "auto" or "asked": whether vectors are made in the background (embed_thread.h), or only while somebody waits for them. */
+int32_t setting_embed(const cJSON *item, bool *in_background, quipu_error *error);
 
 #endif

@@ -17,6 +17,7 @@
 #include <quipu/ext/migrate.h>
 #include <quipu/ext/vectors.h>
 #include <quipu/ext/verify.h>
+#include <sdk/embed_thread.h>
 #include <sdk/line.h>
 #include <sdk/recent_ids.h>
 #include <sdk/record.h>
@@ -93,6 +94,7 @@ struct quipu_backend {
     uint32_t flags;
     bool durable;
     bool quote_subjects;
+    bool embeds;         /* the setting "embed": in the background */
     uint64_t record_max; /* bytes */
     int64_t patience_ns;
     text_language language;
@@ -103,10 +105,14 @@ struct quipu_backend {
     recent_ids unchanged; /* change ids whose sets left everything as it was: under the queue */
     line_store line;      /* the history, as the sdk reads it */
     views *views;
-    pthread_mutex_t pool; /* guards what follows */
+    embed_thread *follower; /* makes vectors; or NULL */
+    pthread_mutex_t pool;   /* guards what follows */
     connection *idle;
     unsigned idle_count;
 };
+
+/* For the thread that makes vectors (read.c). */
+extern const index_owner sqlite_indexes;
 
 /* ---- faults.c ---- */
 

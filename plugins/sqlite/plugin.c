@@ -52,6 +52,8 @@ static int32_t sqlite_create(const quipu_host *host, quipu_backend **out, quipu_
  * (https://sqlite.org/howtocorrupt.html, 2.6), so that they are left. */
 static void let_go(quipu_backend *self)
 {
+    embed_thread_end(self->follower);
+    self->follower = NULL;
     views_close(self->views);
     self->views = NULL;
     if (self->pid == getpid()) {
@@ -114,6 +116,8 @@ static int32_t open_store(quipu_backend *self, const char *folder, const quipu_c
     if (code == QUIPU_OK)
         code = views_open(&line_views, &self->line, self->host, folder, self->flags & QUIPU_OPEN_READ_ONLY,
                           self->language, &self->views, error);
+    if (code == QUIPU_OK && self->embeds && !(self->flags & QUIPU_OPEN_READ_ONLY))
+        self->follower = embed_thread_begin(&sqlite_indexes, self, self->host);
     return code;
 }
 
@@ -164,6 +168,8 @@ static int32_t sqlite_close(quipu_backend *self, const quipu_call *call, quipu_e
 {
     if (!self->path)
         return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
+    embed_thread_end(self->follower);
+    self->follower = NULL;
     if (self->views)
         views_save(self->views);
     int32_t code = make_durable(self, call, error);

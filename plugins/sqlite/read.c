@@ -56,20 +56,25 @@ static void distrust(quipu_backend *self)
     views_distrust(self->views);
 }
 
-static const index_owner indexes = { take_index, give_index, distrust };
+static embed_thread *follower(quipu_backend *self)
+{
+    return self->follower;
+}
+
+const index_owner sqlite_indexes = { take_index, give_index, distrust, follower };
 
 int32_t sqlite_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn visit, void *context,
                     const quipu_call *call, quipu_error *error)
 {
     int32_t code = check_entry(self, call, error);
-    return code == QUIPU_OK ? index_owner_scan(&indexes, self, query, visit, context, call, error) : code;
+    return code == QUIPU_OK ? index_owner_scan(&sqlite_indexes, self, query, visit, context, call, error) : code;
 }
 
 int32_t sqlite_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn visit, void *context,
                       const quipu_call *call, quipu_error *error)
 {
     int32_t code = check_entry(self, call, error);
-    return code == QUIPU_OK ? index_owner_search(&indexes, self, query, visit, context, call, error) : code;
+    return code == QUIPU_OK ? index_owner_search(&sqlite_indexes, self, query, visit, context, call, error) : code;
 }
 
 /* ---- figures ---- */
@@ -125,14 +130,14 @@ static int32_t sqlite_vectors_state(quipu_backend *self, quipu_vectors_state *ou
                                     quipu_error *error)
 {
     int32_t code = check_entry(self, call, error);
-    return code == QUIPU_OK ? index_owner_vectors(&indexes, self, out, call, error) : code;
+    return code == QUIPU_OK ? index_owner_vectors(&sqlite_indexes, self, out, call, error) : code;
 }
 
 static int32_t sqlite_vectors_embed(quipu_backend *self, quipu_vectors_fn visit, void *context, const quipu_call *call,
                                     quipu_error *error)
 {
     int32_t code = check_entry(self, call, error);
-    return code == QUIPU_OK ? index_owner_embed(&indexes, self, visit, context, call, error) : code;
+    return code == QUIPU_OK ? index_owner_embed(&sqlite_indexes, self, visit, context, call, error) : code;
 }
 
 const quipu_vectors_api sqlite_vectors = { .struct_size = sizeof(quipu_vectors_api),

@@ -28,6 +28,8 @@ static int32_t take_setting(void *context, const cJSON *item, quipu_error *error
         return take_patience(item, &self->patience_ns, error);
     if (strcmp(item->string, "language") == 0)
         return setting_language(item, &self->language, error);
+    if (strcmp(item->string, "embed") == 0)
+        return setting_embed(item, &self->embeds, error);
     if (strcmp(item->string, "fts5") == 0) {
         bool wanted = false;
         int32_t code = setting_bool(item, &wanted, error);
@@ -36,13 +38,13 @@ static int32_t take_setting(void *context, const cJSON *item, quipu_error *error
     }
     return fail(error, QUIPU_E_INVALID, item->string,
                 "the backend \"sqlite\" has no setting \"%s\"; it has durability, quote_subjects, record_max, "
-                "busy_timeout, language and fts5",
+                "busy_timeout, language, embed and fts5",
                 item->string);
 }
 
 int32_t read_settings(quipu_backend *self, quipu_str config, quipu_error *error)
 {
-    self->durable = self->quote_subjects = true;
+    self->durable = self->quote_subjects = self->embeds = true;
     self->record_max = QUIPU_RECORD_MAX;
     self->patience_ns = (int64_t)60 * 1000000000;
     self->language = TEXT_ENGLISH;

@@ -347,6 +347,7 @@ int32_t sqlite_apply(quipu_backend *self, const quipu_change_set *set, quipu_rec
     write_queue_run(&self->queue, &r);
     if (r.code == QUIPU_OK && r.revision[0])
         views_written(self->views, 1);
+    embed_thread_wake(self->follower);
     return write_request_answer(&r, receipt, error);
 }
 
@@ -360,6 +361,8 @@ static int32_t sqlite_migrate_write(quipu_backend *self, const quipu_array *sets
     int32_t code = check_writable(self, call, error);
     if (code == QUIPU_OK)
         code = write_queue_bulk(&self->queue, sets, receipts, done, call, error);
+    if (*done > 0)
+        embed_thread_wake(self->follower);
     return code;
 }
 

@@ -1,9 +1,12 @@
 # reembed, and what stats tells of vectors: none is needed for a write, none of two models are mixed.
 . "$(dirname "$0")/lib.sh"
 
+# Vectors are made where somebody asks for them, and by no thread: so what is pending can be counted.
+printf '{"backend_config":{"embed":"asked"}}' >"$work/asked.json"
+
 fill() {
-    "$QUIPU" --embedder "$1" add "we bought a blue bicycle" --id bike >/dev/null &&
-        "$QUIPU" --embedder "$1" add "the oven is broken again" --id oven >/dev/null
+    "$QUIPU" --config "$work/asked.json" --embedder "$1" add "we bought a blue bicycle" --id bike >/dev/null &&
+        "$QUIPU" --config "$work/asked.json" --embedder "$1" add "the oven is broken again" --id oven >/dev/null
 }
 
 pending() {
@@ -27,17 +30,17 @@ nobody() {
 check without_an_embedder_there_are_no_vectors nobody
 
 away() {
-    echo '{"embedder":"openai","embedder_config":{"base_url":"http://127.0.0.1:1/v1","model":"m","dimension":8,"attempts":1}}' >away.json &&
+    echo '{"backend_config":{"embed":"asked"},"embedder":"openai","embedder_config":{"base_url":"http://127.0.0.1:1/v1","model":"m","dimension":8,"attempts":1}}' >away.json &&
         ok --config away.json add "a blue bicycle" --id bike && ok --config away.json stats && prints '^vectors_pending +1' &&
         ok --config away.json search bicycle && prints bike && run --config away.json reembed && complains 3 'cannot be reached' &&
-        ok --config away.json stats && prints '^vectors_pending +1'
+        ok --config away.json stats && prints '^vectors_pending +1' '^vectors_failed_at +20' '^vectors_failure +.*cannot be reached'
 }
 check a_write_is_kept_and_found_while_the_endpoint_is_away away
 
 every_backend() {
-    for backend in git sqlite; do
+    for backend in git sqlite json; do
         QUIPU_STORE=$PWD/$backend
-        "$QUIPU" --backend $backend --embedder hash add "a blue bicycle" >/dev/null && ok stats && prints 'hash-v1:1024' '^vectors_pending +1' &&
+        "$QUIPU" --config "$work/asked.json" --backend $backend --embedder hash add "a blue bicycle" >/dev/null && ok stats && prints 'hash-v1:1024' '^vectors_pending +1' &&
             ok reembed && ok stats && prints '^vectors_pending +0' || return 1
     done
 }
@@ -66,10 +69,10 @@ END
     python3 server.py & server=$!
     trap 'kill $server' EXIT
     for i in 1 2 3 4 5 6 7 8 9 10; do [ -f port ] && break; sleep 0.3; done
-    echo "{\"embedder\":\"openai\",\"embedder_config\":{\"base_url\":\"http://127.0.0.1:$(cat port)/v1\",\"model\":\"m\",\"dimension\":2,\"attempts\":1}}" >config.json
+    echo "{\"backend_config\":{\"embed\":\"asked\"},\"embedder\":\"openai\",\"embedder_config\":{\"base_url\":\"http://127.0.0.1:$(cat port)/v1\",\"model\":\"m\",\"dimension\":2,\"attempts\":1}}" >config.json
     touch bad && ok --config config.json add "a blue bicycle" --id bike && ok --config config.json search bicycle --json && prints '"bike"' '"vectors_pending":1' &&
         grep -q 'HTTP 500' err && run --config config.json search bicycle --wait && complains 3 'HTTP 500' && rm bad &&
-        ok --config config.json search bicycle --wait --explain --json && prints '"cosine"' && prints_not vectors_pending && ok --config config.json stats && prints '^vectors_pending +0'
+        ok --config config.json search bicycle --wait --explain --json && prints '"cosine"' && prints_not vectors_pending && ok --config config.json stats && prints '^vectors_pending +0' && prints_not vectors_fail
 }
 check what_an_embedder_fails_at_is_pending_and_made_later slow_endpoint
 

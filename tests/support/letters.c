@@ -2,7 +2,9 @@
 #include "letters.h"
 
 #include <base/buffer.h>
+#include <base/fail.h>
 #include <math.h>
+#include <time.h>
 
 letters the_letters = { .now = 1000000 };
 
@@ -13,6 +15,18 @@ void letters_reset(void)
     the_letters.answer = QUIPU_OK;
     the_letters.nan = the_letters.too_few = the_letters.no_passages = the_letters.backwards = false;
     the_letters.model_id = "letters:8";
+    the_letters.holds = the_letters.held = false;
+    the_letters.of_all = NULL;
+}
+
+static int32_t hold(const quipu_call *call)
+{
+    int32_t rc = QUIPU_OK;
+    atomic_store(&the_letters.held, true);
+    while (atomic_load(&the_letters.holds) && (rc = call_check(call, NULL)) == QUIPU_OK)
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    atomic_store(&the_letters.held, false);
+    return rc;
 }
 
 static int32_t letters_model(const quipu_host *host, quipu_model *out, quipu_error *error)
@@ -30,12 +44,17 @@ static int32_t letters_embed(const quipu_host *host, const quipu_array *texts, u
                              void *context, const quipu_call *call, quipu_error *error)
 {
     (void)host;
-    (void)call;
-    (void)error;
     if (the_letters.answer != QUIPU_OK)
-        return the_letters.answer;
+        return fail(error, the_letters.answer, NULL, "the letters answer %d", the_letters.answer);
     if (the_letters.no_passages && purpose == QUIPU_EMBED_PASSAGE)
         return QUIPU_E_NETWORK;
+    if (purpose == QUIPU_EMBED_PASSAGE) {
+        int32_t rc = hold(call);
+        if (rc != QUIPU_OK)
+            return rc;
+        if (the_letters.of_all)
+            atomic_fetch_add(the_letters.of_all, (int)texts->count);
+    }
     for (uint64_t i = texts->count; i-- > the_letters.too_few;) {
         quipu_str text = *QUIPU_AT(quipu_str, texts, i);
         float vector[LETTERS_DIMENSION] = { 0 };

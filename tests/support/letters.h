@@ -12,9 +12,12 @@
 
 typedef struct letters {
     atomic_int passages, questions; /* embedded */
-    int32_t answer;                 /* what the embedder returns */
+    _Atomic int32_t answer;         /* what the embedder returns */
     bool nan, too_few, no_passages; /* what it does wrong */
     bool backwards;                 /* it counts from h to a */
+    atomic_bool holds;              /* a passage gets no answer until this ends, or the call */
+    atomic_bool held;               /* one is without an answer just now */
+    atomic_int *of_all;             /* passages embedded by all processes; or NULL */
     const char *model_id;           /* NULL: "letters:8" */
     int64_t now;                    /* microseconds */
 } letters;

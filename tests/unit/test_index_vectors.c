@@ -77,7 +77,12 @@ static int32_t take(void *context, const quipu_hit *hit)
 static void expect(record_index *ix, const char *text, uint64_t k, const quipu_filter *f, const char *ids)
 {
     quipu_search q = {
-        .struct_size = sizeof q, .text = str_of(text), .mode = QUIPU_SEARCH_VECTOR, .k = k, .filter = f
+        .struct_size = sizeof q,
+        .flags = QUIPU_SEARCH_WAIT, /* however slow the machine is */
+        .text = str_of(text),
+        .mode = QUIPU_SEARCH_VECTOR,
+        .k = k,
+        .filter = f,
     };
     answer a = { .count = 0 };
     assert_int_equal(record_index_search(ix, &q, take, &a, NULL, NULL), QUIPU_OK);
@@ -327,7 +332,12 @@ static record_index *many(void)
 static int count_of(record_index *ix, const quipu_filter *f, uint64_t k)
 {
     quipu_search q = {
-        .struct_size = sizeof q, .text = str_of("aaa"), .mode = QUIPU_SEARCH_VECTOR, .k = k, .filter = f
+        .struct_size = sizeof q,
+        .flags = QUIPU_SEARCH_WAIT,
+        .text = str_of("aaa"),
+        .mode = QUIPU_SEARCH_VECTOR,
+        .k = k,
+        .filter = f,
     };
     answer *a = calloc(1, sizeof *a);
     assert_int_equal(record_index_search(ix, &q, take, a, NULL, NULL), QUIPU_OK);
@@ -511,11 +521,17 @@ static void a_check_reads_all_vectors_and_compares_them_with_texts(void **state)
 static void *search_often(void *context)
 {
     record_index *ix = context;
-    quipu_search q = { .struct_size = sizeof q, .text = str_of("cd"), .mode = QUIPU_SEARCH_VECTOR, .k = 1 };
+    quipu_search q = {
+        .struct_size = sizeof q, .flags = QUIPU_SEARCH_WAIT, .text = str_of("cd"), .mode = QUIPU_SEARCH_VECTOR, .k = 1
+    };
     for (int i = 0; i < 200; i++) {
         answer a = { .count = 0 };
-        if (record_index_search(ix, &q, take, &a, NULL, NULL) != QUIPU_OK || strcmp(a.ids, "q") != 0)
+        quipu_error error = { .struct_size = sizeof error };
+        int32_t rc = record_index_search(ix, &q, take, &a, NULL, &error);
+        if (rc != QUIPU_OK || strcmp(a.ids, "q") != 0) {
+            print_error("%d: %s, \"%s\"\n", rc, error.message, a.ids);
             return "a search failed";
+        }
     }
     return NULL;
 }

@@ -432,6 +432,32 @@ static void processes_share_what_is_settled(void **state)
 
 static atomic_bool stop;
 
+/* Rows that are taken up from the disk leave the tail; a view of before, which has not got them from there, keeps them. */
+static void view_keeps_what_others_settled_as_well(void **state)
+{
+    (void)state;
+    vector_view *before, *after;
+    vector_index *ix = open_in(folder), *other = open_in(folder);
+    add_rows(ix, 0, 40);
+    assert_int_equal(vector_index_view(ix, &before, NULL), QUIPU_OK);
+    add_rows(other, 10, 30);
+    settle(other);
+    assert_int_equal(vector_index_refresh(ix, NULL), QUIPU_OK);
+    assert_int_equal(vector_index_view(ix, &after, NULL), QUIPU_OK);
+    for (uint32_t i = 0; i < 40; i++) {
+        assert_int_not_equal(vector_view_find(before, key_of(i)), VECTORS_NONE);
+        assert_int_not_equal(vector_view_find(after, key_of(i)), VECTORS_NONE);
+    }
+    vector_index_stats now;
+    vector_index_describe(ix, &now);
+    assert_int_equal(now.rows, 40); /* none of them twice */
+    assert_int_equal(now.tail, 20);
+    vector_view_free(before);
+    vector_view_free(after);
+    vector_index_free(other);
+    vector_index_free(ix);
+}
+
 static void *search_on(void *context)
 {
     vector_index *ix = context;
@@ -565,6 +591,7 @@ int main(void)
         TEST(another_model_begins_anew),
         TEST(damage_is_noticed_and_mended),
         TEST(processes_share_what_is_settled),
+        TEST(view_keeps_what_others_settled_as_well),
         TEST(readers_go_on_while_rows_change),
         TEST(bad_input_is_named),
         TEST(late_calls_stop_and_lose_nothing),

@@ -2,8 +2,9 @@
  * ext/vectors.h - "quipu.vectors/1": which vectors a store has, and making those that are still to be made.
  *
  * A write needs no vector: it is durable, and found by its words, at once. Its vector is pending until the embedder that the host
- * offers has made it, which a search does as far as it can, and embed to the end. Vectors are kept for each model apart, so that
- * those of another model stay whole while new ones are made, and what was made is not made again after an interruption.
+ * offers has made it, which a backend does in the background, a search as far as it can, and embed to the end. Vectors are kept for each model
+ * apart, so that those of another model stay whole while new ones are made, and what was made is not made again after an interruption. What is
+ * pending follows from what is stored, so that it outlives restarts.
  */
 #ifndef QUIPU_EXT_VECTORS_H
 #define QUIPU_EXT_VECTORS_H
@@ -22,6 +23,8 @@ typedef struct quipu_vectors_state {
     uint64_t passages;  /* records that have a text */
     uint64_t pending;   /* of these, whose vector by this model is still to be made */
     uint64_t vectors;   /* of this model, those of earlier texts among them */
+    int64_t failed_at;  /* when making them failed last, microseconds since 1970; 0: the last try went well */
+    char failure[256];  /* why, UTF-8, ended by a NUL; "" where failed_at is 0 */
 } quipu_vectors_state;
 
 /* Told after each batch: `done` of `total` vectors are made. As quipu_hit_fn: a positive answer ends the call, which then succeeds. */

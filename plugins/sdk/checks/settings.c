@@ -81,3 +81,13 @@ int32_t setting_language(const cJSON *item, text_language *out, quipu_error *err
                : fail(error, QUIPU_E_INVALID, item->string, "the setting \"%s\" must be one of %s", item->string,
                       text_language_names());
 }
+
+int32_t setting_embed(const cJSON *item, bool *in_background, quipu_error *error)
+{
+    const char *value = cJSON_GetStringValue(item);
+    if (!value || (strcmp(value, "auto") != 0 && strcmp(value, "asked") != 0))
+        return fail(error, QUIPU_E_INVALID, item->string, "the setting \"%s\" must be \"auto\" or \"asked\"",
+                    item->string);
+    *in_background = strcmp(value, "auto") == 0;
+    return QUIPU_OK;
+}

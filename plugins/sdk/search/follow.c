@@ -2,6 +2,7 @@
 #include <sdk/follow.h>
 
 #include <base/buffer.h>
+#include <sdk/embed_thread.h>
 #include <sdk/query.h>
 
 typedef struct counted {
@@ -84,6 +85,8 @@ int32_t index_owner_search(const index_owner *owner, quipu_backend *self, const 
         owner->give(held);
         again = damage_is_past(owner, self, code, &seen);
     } while (again);
+    if (owner->follower)
+        embed_thread_wake(owner->follower(self)); /* it may have seen what another process wrote */
     return code;
 }
 

@@ -95,7 +95,7 @@ typedef struct admitted {
 
 int32_t index_admit(const index_part *part, const quipu_filter *f, int64_t now, admitted *out, quipu_error *error);
 
-/* ---- vectors: record_index_vectors.c, record_index_embed.c, record_index_nearest.c ---- */
+/* ---- vectors: record_index_vectors.c, embed_*.c, record_index_embed.c, record_index_nearest.c ---- */
 
 int32_t embeddings_create(const quipu_host *host, embeddings **out, quipu_error *error);
 embeddings *embeddings_share(embeddings *e);
@@ -111,10 +111,18 @@ typedef struct vector_question {
 } vector_question;
 
 void vector_question_free(vector_question *q);
-/* The question's vector; `given`: as a vector already, or NULL. Embeds what of the snapshot has no vector yet: with `wait` all of it,
- * else what a few seconds and the embedder allow. No lock is held. */
+/* How long a question waits for the embedder. */
+typedef enum index_patience {
+    INDEX_OPTIONAL, /* a few seconds, and without it the words will do */
+    INDEX_HURRIES,  /* for its own vector as long as it takes, for those of passages a few seconds */
+    INDEX_WAITS     /* until all is there */
+} index_patience;
+
+/* The question's vector; `given`: as a vector already, or NULL. Embeds what of the snapshot has no vector yet, as far as the patience
+ * goes. No lock is held. BUSY, where it is optional: the embedder failed a moment ago. */
 int32_t index_embed(record_index *ix, const index_snapshot *s, quipu_str question, const float *given,
-                    uint64_t dimension, bool wait, vector_question *out, const quipu_call *call, quipu_error *error);
+                    uint64_t dimension, index_patience patience, vector_question *out, const quipu_call *call,
+                    quipu_error *error);
 
 typedef struct vector_match {
     double cosine;

@@ -65,15 +65,19 @@ static int32_t choose(search *s)
         s->by_vector = false;
     if (!s->by_vector)
         return QUIPU_OK;
-    int32_t rc = index_embed(s->ix, s->snapshot, q->text, q->vector, q->dimension, q->flags & QUIPU_SEARCH_WAIT,
-                             &s->question, s->call, &why);
+    index_patience patience = q->flags & QUIPU_SEARCH_WAIT                 ? INDEX_WAITS
+                              : q->mode == QUIPU_SEARCH_AUTO && !q->vector ? INDEX_OPTIONAL
+                                                                           : INDEX_HURRIES;
+    int32_t rc =
+        index_embed(s->ix, s->snapshot, q->text, q->vector, q->dimension, patience, &s->question, s->call, &why);
     if (rc == QUIPU_OK)
         return QUIPU_OK;
-    /* AUTO promises words at the least: an embedder that cannot be reached does not end the search. */
-    if (q->mode == QUIPU_SEARCH_AUTO && !q->vector && !(q->flags & QUIPU_SEARCH_WAIT) && rc != QUIPU_E_TIMEOUT &&
-        rc != QUIPU_E_CANCELLED && rc != QUIPU_E_CORRUPT) {
-        index_log(s->ix, QUIPU_LOG_WARNING, "searching by words only, because the embedder failed");
-        index_log(s->ix, QUIPU_LOG_WARNING, why.message);
+    /* AUTO promises words at the least: an embedder that cannot be reached, or is slow, does not end the search. */
+    if (patience == INDEX_OPTIONAL && rc != QUIPU_E_CANCELLED && rc != QUIPU_E_CORRUPT &&
+        call_check(s->call, NULL) == QUIPU_OK) {
+        uint32_t level = rc == QUIPU_E_BUSY ? QUIPU_LOG_DEBUG : QUIPU_LOG_WARNING; /* it was told when it failed */
+        index_log(s->ix, level, "searching by words only, because the embedder failed");
+        index_log(s->ix, level, why.message);
         s->by_vector = false;
         return QUIPU_OK;
     }

@@ -2,8 +2,12 @@
 #include "record_index_vectors.h"
 
 #include <base/hash.h>
+#include <sdk/services.h>
 #include <stdlib.h>
-#include <time.h>
+#include <unistd.h>
+
+#define SETTLE_EVERY 4096u                    /* vectors that a crash may cost */
+#define SETTLE_AFTER_NS ((int64_t)1000000000) /* or as old as they are then */
 
 /* ---- life ---- */
 
@@ -15,16 +19,13 @@ int32_t embeddings_create(const quipu_host *host, embeddings **out, quipu_error 
         goto err0;
     atomic_init(&e->users, 1);
     e->host = host;
+    e->process = getpid();
     if (pthread_mutex_init(&e->lock, NULL) != 0)
         goto err1;
-    if (pthread_mutex_init(&e->turn_lock, NULL) != 0)
+    if (!embeddings_begin_turn(e))
         goto err2;
-    if (pthread_cond_init(&e->turn_free, NULL) != 0)
-        goto err3;
     *out = e;
     return QUIPU_OK;
-err3:
-    pthread_mutex_destroy(&e->turn_lock);
 err2:
     pthread_mutex_destroy(&e->lock);
 err1:
@@ -59,16 +60,18 @@ void embeddings_free(embeddings *e)
 {
     if (!e || atomic_fetch_sub_explicit(&e->users, 1, memory_order_acq_rel) > 1)
         return;
-    if (e->settler_began)
+    bool own = e->process ==
+               getpid(); /* else locks may be held by threads that are not there: nothing is waited for or written */
+    if (e->settler_began && own)
         pthread_join(e->settler, NULL);
     for (uint32_t i = 0; i < e->count; i++) {
-        if (e->path)
+        if (e->path && own)
             settle_now(e, e->models[i].index);
         vector_index_free(e->models[i].index);
     }
-    pthread_cond_destroy(&e->turn_free);
-    pthread_mutex_destroy(&e->turn_lock);
-    pthread_mutex_destroy(&e->lock);
+    embeddings_end_turn(e);
+    if (own)
+        pthread_mutex_destroy(&e->lock);
     free(e->path);
     free(e);
 }
@@ -162,40 +165,18 @@ int32_t embeddings_model(embeddings *e, const quipu_model *model, model_vectors 
     return rc;
 }
 
-/* ---- the turn ---- */
+/* ---- to disk ---- */
 
-int32_t embeddings_take_turn(embeddings *e, const quipu_call *call, quipu_error *error)
-{
-    int32_t rc = QUIPU_OK;
-    pthread_mutex_lock(&e->turn_lock);
-    while (e->turn_taken && (rc = call_check(call, error)) == QUIPU_OK) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 20000000; /* 20 ms, then it looks at the call's deadline and token */
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
-        pthread_cond_timedwait(&e->turn_free, &e->turn_lock, &until);
-    }
-    if (rc == QUIPU_OK)
-        e->turn_taken = true;
-    pthread_mutex_unlock(&e->turn_lock);
-    return rc;
-}
-
-void embeddings_give_turn(embeddings *e)
-{
-    pthread_mutex_lock(&e->turn_lock);
-    e->turn_taken = false;
-    pthread_cond_signal(&e->turn_free);
-    pthread_mutex_unlock(&e->turn_lock);
-}
-
+/* The turn among processes is held until all is written; what was added meanwhile is written as well where nobody else will do it. */
 static void *run_settler(void *context)
 {
     embeddings *e = context;
-    settle_now(e, e->settled);
+    for (int i = 0; i == 0 || (i < 3 && e->settler_alone && embeddings_last_alone(e) &&
+                               vector_index_unsettled(e->settled) > 0 && e->path && !e->read_only);
+         i++)
+        settle_now(e, e->settled);
+    if (e->settler_alone)
+        embeddings_not_alone(e);
     atomic_store(&e->settler_ended, true);
     return NULL;
 }
@@ -211,10 +192,19 @@ void embeddings_settle(embeddings *e, model_vectors *m)
     if (e->settler_began)
         pthread_join(e->settler, NULL);
     e->settled = m->index;
+    e->settled_at = monotonic_now();
+    e->settler_alone = embeddings_try_alone(e);
     atomic_store(&e->settler_ended, false);
     e->settler_began = pthread_create(&e->settler, NULL, run_settler, e) == 0;
     if (!e->settler_began)
-        settle_now(e, m->index);
+        run_settler(e);
+}
+
+void embeddings_settle_now_and_then(embeddings *e, model_vectors *m)
+{
+    uint64_t unsettled = vector_index_unsettled(m->index);
+    if (unsettled >= SETTLE_EVERY || (unsettled > 0 && monotonic_now() - e->settled_at > SETTLE_AFTER_NS))
+        embeddings_settle(e, m);
 }
 
 /* ---- documents ---- */
@@ -226,10 +216,11 @@ known_vectors *known_of(segment *s)
     if (k)
         return k;
     size_t places = documents * sizeof k->places[0];
-    k = calloc(1, sizeof *k + places + bits_words(documents) * sizeof *k->has);
+    k = calloc(1, sizeof *k + places + 2 * bits_words(documents) * sizeof *k->has);
     if (!k)
         return NULL;
     k->has = k->places + documents;
+    k->none = k->has + bits_words(documents);
     return segment_extra_set(s, SEGMENT_EXTRA_VECTORS, (segment_extra){ k, free });
 }
 
@@ -243,12 +234,31 @@ bool known_all(const known_vectors *k, uint64_t epoch, const bits *alive)
     return true;
 }
 
+uint64_t known_missing(const known_vectors *k, uint64_t epoch, const bits *alive)
+{
+    uint64_t count = 0;
+    bool any = k && atomic_load(&k->epoch) == epoch;
+    for (size_t i = 0; i < bits_words(alive->count); i++)
+        count += (uint64_t)__builtin_popcountll(
+            alive->words[i] & (any ? ~atomic_load_explicit(&k->has[i], memory_order_relaxed) : UINT64_MAX));
+    return count;
+}
+
+uint64_t known_passages(const known_vectors *k, const bits *alive)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < bits_words(alive->count); i++)
+        count +=
+            (uint64_t)__builtin_popcountll(alive->words[i] & ~atomic_load_explicit(&k->none[i], memory_order_relaxed));
+    return count;
+}
+
 void known_begin(known_vectors *k, uint64_t epoch, uint32_t documents)
 {
     if (atomic_load(&k->epoch) == epoch)
         return;
     atomic_store(&k->epoch, 0);
-    for (size_t i = 0; i < bits_words(documents); i++)
+    for (size_t i = 0; i < 2 * bits_words(documents); i++) /* `none` lies behind it */
         atomic_store_explicit(&k->has[i], 0, memory_order_relaxed);
     atomic_store(&k->epoch, epoch);
 }

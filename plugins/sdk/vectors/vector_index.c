@@ -111,6 +111,47 @@ static run *find_in(const run_list *list, const uint8_t *key, uint32_t *row)
     return NULL;
 }
 
+static bool is_doubled(const run *piece, uint32_t row, const run_list *images)
+{
+    uint32_t at;
+    return !run_is_dead(piece, row) && find_in(images, run_key(piece, row), &at);
+}
+
+/* What of a piece of the tail is not in these images. Views that have the piece keep it whole: they do not have the images. Without
+ * memory it is dead in the piece itself. */
+static run *without_doubled(run *piece, uint32_t doubled, const run_list *images)
+{
+    uint32_t rows = piece->rows;
+    run *rest = doubled + piece->dead_count < rows ? run_new(piece->dimension) : NULL;
+    if (!rest && doubled + piece->dead_count < rows) {
+        for (uint32_t n = 0; n < rows; n++)
+            if (is_doubled(piece, n, images))
+                run_kill(piece, n);
+        return piece;
+    }
+    for (uint32_t n = 0; rest && n < rows; n++)
+        if (!run_is_dead(piece, n) && !is_doubled(piece, n, images))
+            run_append(rest, run_key(piece, n), run_row(piece, n));
+    run_leave(piece);
+    return rest;
+}
+
+static void thin_tail(run_list *tail, const run_list *images)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < tail->count; i++) {
+        run *piece = tail->items[i];
+        uint32_t doubled = 0;
+        for (uint32_t n = 0; n < piece->rows; n++)
+            doubled += is_doubled(piece, n, images);
+        if (doubled)
+            piece = without_doubled(piece, doubled, images);
+        if (piece)
+            tail->items[kept++] = piece;
+    }
+    tail->count = kept;
+}
+
 void vector_index_adopt(vector_index *ix, run_list *images)
 {
     uint32_t row;
@@ -118,10 +159,7 @@ void vector_index_adopt(vector_index *ix, run_list *images)
     for (size_t i = 0; i < ix->removed_count; i++)
         if ((r = find_in(images, ix->removed + i * VECTOR_KEY, &row)) != NULL)
             run_kill(r, row);
-    for (size_t i = 0; i < ix->tail.count; i++)
-        for (uint32_t n = 0; n < ix->tail.items[i]->rows; n++)
-            if (!run_is_dead(ix->tail.items[i], n) && find_in(images, run_key(ix->tail.items[i], n), &row))
-                run_kill(ix->tail.items[i], n);
+    thin_tail(&ix->tail, images);
     run_list_clear(&ix->images);
     ix->images = *images;
     *images = (run_list){ 0 };

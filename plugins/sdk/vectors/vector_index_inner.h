@@ -56,8 +56,8 @@ int32_t vector_index_look(const vector_index *ix, quipu_error *error);
 /* What the snapshot holds, with the dead that it names: images that are mapped already are shared. Takes over the snapshot. *good:
  * all of it could be used. Under the lock. */
 int32_t vector_index_read(vector_index *ix, derived_snapshot *s, run_list *out, bool *good, quipu_error *error);
-/* These become the images, without what was removed meanwhile, and what the tail has as well is dead there. Takes the list over.
- * Under the lock. */
+/* These become the images, without what was removed meanwhile, and what the tail has as well goes from there: not from the pieces that views
+ * have. Takes the list over. Under the lock. */
 void vector_index_adopt(vector_index *ix, run_list *images);
 
 #endif

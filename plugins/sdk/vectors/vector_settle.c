@@ -162,6 +162,23 @@ static int32_t list_images(settling *s, run_list *out, quipu_error *error)
     return run_list_add(out, fresh) ? QUIPU_OK : vector_no_memory(error);
 }
 
+/* Of the tail the sealed pieces go, where a refresh has not taken them already; a row of theirs that was removed meanwhile is among the
+ * removed keys. */
+static void drop_sealed(run_list *tail, const run_list *sealed)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < tail->count; i++) {
+        bool is_sealed = false;
+        for (size_t n = 0; n < sealed->count; n++)
+            is_sealed = is_sealed || sealed->items[n] == tail->items[i];
+        if (is_sealed)
+            run_leave(tail->items[i]);
+        else
+            tail->items[kept++] = tail->items[i];
+    }
+    tail->count = kept;
+}
+
 /* The new images are seen from now on. */
 static int32_t publish(settling *s, quipu_error *error)
 {
@@ -177,11 +194,7 @@ static int32_t publish(settling *s, quipu_error *error)
     if (rc == QUIPU_OK && ix->folder)
         rc = vector_index_read(ix, now, &images, &good, error);
     if (rc == QUIPU_OK) {
-        /* Of the tail the sealed pieces go; a row of theirs that was removed meanwhile is among the removed keys. */
-        for (size_t i = 0; i < s->tail.count; i++)
-            run_leave(ix->tail.items[i]);
-        ix->tail.count -= s->tail.count;
-        memmove(ix->tail.items, ix->tail.items + s->tail.count, ix->tail.count * sizeof(*ix->tail.items));
+        drop_sealed(&ix->tail, &s->tail);
         /* Keys that were removed before are not in the new image, or were added again. */
         ix->removed_count -= s->removed;
         if (ix->removed_count)
