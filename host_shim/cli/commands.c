@@ -11,7 +11,7 @@
 #define MODES "hybrid lexical vector"
 #define KINDS "memory message relation assembly summary file"
 #define ROLES "user assistant system tool"
-#define PROFILES "quipu memory anthropic"
+#define PROFILES "quipu memory anthropic openmemory goose"
 
 /* Rows that several commands share. */
 #define FIELD_OPTIONS                                                                                                  \

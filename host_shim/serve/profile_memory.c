@@ -38,37 +38,6 @@
                 OBJECT_("\"entityName\":" S_ ",\"observations\":" STRINGS_, "\"entityName\",\"observations\"")),       \
             "\"deletions\"")
 
-/* ---- how that server prints: indented by two blanks, members in the order in which they were set ---- */
-
-static void new_line(size_t depth, buffer *out)
-{
-    buffer_append_char(out, '\n');
-    for (size_t i = 0; i < depth; i++)
-        buffer_append_text(out, "  ");
-}
-
-/* Depth is that of a graph: four. */
-static void print_indented(const cJSON *node, size_t depth, buffer *out)
-{
-    bool object = cJSON_IsObject(node);
-    if ((!object && !cJSON_IsArray(node)) || !node->child) {
-        json_print_compact(node, out);
-        return;
-    }
-    buffer_append_char(out, object ? '{' : '[');
-    for (const cJSON *item = node->child; item; item = item->next) {
-        new_line(depth + 1, out);
-        if (object) {
-            json_print_string(str_of(item->string), out);
-            buffer_append_text(out, ": ");
-        }
-        print_indented(item, depth + 1, out);
-        buffer_append_text(out, item->next ? "," : "");
-    }
-    new_line(depth, out);
-    buffer_append_char(out, object ? '}' : ']');
-}
-
 /* ---- a step of the graph ---- */
 
 /* `op` with the members of the arguments. */
@@ -107,7 +76,7 @@ static int32_t run(mcp_request *r, const char *op, const cJSON *arguments, const
     int32_t code = step(r, op, arguments, &answer, error);
     if (code == QUIPU_OK) {
         json_print_compact(answer, &out->structured);
-        print_indented(shown ? cJSON_GetObjectItemCaseSensitive(answer, shown) : answer, 0, &out->text);
+        mcp_print_indented(shown ? cJSON_GetObjectItemCaseSensitive(answer, shown) : answer, &out->text);
         if (shown)
             mcp_resource_changed(r->session, GRAPH_URI);
     }
@@ -198,7 +167,7 @@ static int32_t read(mcp_request *r, const char *uri, buffer *out, quipu_error *e
         return fail(error, QUIPU_E_NOT_FOUND, "uri", "there is no such resource");
     int32_t code = step(r, "read", NULL, &answer, error);
     if (code == QUIPU_OK) {
-        print_indented(answer, 0, &text);
+        mcp_print_indented(answer, &text);
         buffer_append_text(out, "{\"uri\":\"" GRAPH_URI "\",\"mimeType\":\"application/json\",\"text\":");
         json_print_string(str_make(text.bytes, text.len), out);
         buffer_append_char(out, '}');

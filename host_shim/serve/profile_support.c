@@ -61,6 +61,22 @@ int32_t mcp_scope_print(const mcp_request *r, const cJSON *given, buffer *out, q
     return QUIPU_OK;
 }
 
+int32_t mcp_filter_of(const mcp_request *r, const buffer *expression, quipu_parsed_filter **out, quipu_error *error)
+{
+    static const char frame[] = "\"scope\":"; /* what stands before the object */
+    buffer scope = { 0 };
+    int32_t code = mcp_scope_print(r, NULL, &scope, error);
+    if (code == QUIPU_OK && (scope.failed || expression->failed))
+        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
+    if (code == QUIPU_OK) {
+        quipu_str bound = str_make(scope.bytes + sizeof frame - 1, scope.len - (sizeof frame - 1));
+        quipu_str asked = str_make(expression->bytes, expression->len);
+        code = quipu_filter_parse(&bound, &asked, out, error);
+    }
+    buffer_free(&scope);
+    return code;
+}
+
 bool mcp_scope_holds(const mcp_server *server, const quipu_record *record)
 {
     scope_field fields[4];
@@ -205,4 +221,40 @@ bool uri_decode(const char *text, size_t len, buffer *out)
         i += text[i] == '%' ? 2 : 0;
     }
     return !out->failed && out->len > 0 && utf8_first_bad(out->bytes, out->len) < 0;
+}
+
+/* ---- indented JSON ---- */
+
+static void new_line(size_t depth, buffer *out)
+{
+    buffer_append_char(out, '\n');
+    for (size_t i = 0; i < depth; i++)
+        buffer_append_text(out, "  ");
+}
+
+/* Depth is bounded by the parser's. */
+static void print_indented(const cJSON *node, size_t depth, buffer *out)
+{
+    bool object = cJSON_IsObject(node);
+    if ((!object && !cJSON_IsArray(node)) || !node->child) {
+        json_print_compact(node, out);
+        return;
+    }
+    buffer_append_char(out, object ? '{' : '[');
+    for (const cJSON *item = node->child; item; item = item->next) {
+        new_line(depth + 1, out);
+        if (object) {
+            json_print_string(str_of(item->string), out);
+            buffer_append_text(out, ": ");
+        }
+        print_indented(item, depth + 1, out);
+        buffer_append_text(out, item->next ? "," : "");
+    }
+    new_line(depth, out);
+    buffer_append_char(out, object ? '}' : ']');
+}
+
+void mcp_print_indented(const cJSON *node, buffer *out)
+{
+    print_indented(node, 0, out);
 }

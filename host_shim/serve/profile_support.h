@@ -15,6 +15,8 @@ int64_t mcp_argument_int(const cJSON *arguments, const char *name, int64_t other
 /* Appends `"scope":{...}`: that of the server and, where it leaves a field open, that of the arguments (or NULL). Errors: SCOPE, where the two
  * differ in a field. */
 int32_t mcp_scope_print(const mcp_request *r, const cJSON *given, buffer *out, quipu_error *error);
+/* The server's scope and an expression (as docs/filters.md has it) as a filter, for quipu_filter_free. */
+int32_t mcp_filter_of(const mcp_request *r, const buffer *expression, quipu_parsed_filter **out, quipu_error *error);
 /* True where the server has no scope, or the record lies in it. NULL lies in every scope. */
 bool mcp_scope_holds(const mcp_server *server, const quipu_record *record);
 bool mcp_scope_bound(const mcp_server *server);
@@ -39,6 +41,9 @@ int32_t mcp_collect_bytes(void *context, const void *bytes, uint64_t len);
 /* A lease on the active backend and the table of an extension; quipu_leave it where this succeeded. Errors: UNSUPPORTED. */
 int32_t mcp_enter_extension(const mcp_request *r, const char *id, quipu_lease *lease, const void **table,
                             quipu_error *error);
+
+/* Appends JSON as most programs print it for people: by two blanks, members in the order of the tree. */
+void mcp_print_indented(const cJSON *node, buffer *out);
 
 /* Percent-encoding of a path segment (RFC 3986), and back; false where it is none, or not UTF-8. */
 void uri_append(buffer *out, quipu_str text);

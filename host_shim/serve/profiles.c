@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-const mcp_profile *const mcp_profiles[] = { &quipu_profile, &memory_profile, &anthropic_profile, NULL };
+const mcp_profile *const mcp_profiles[] = { &quipu_profile,      &memory_profile, &anthropic_profile,
+                                            &openmemory_profile, &goose_profile,  NULL };
 
 const mcp_profile *mcp_profile_find(const char *name)
 {

@@ -4,6 +4,6 @@
 
 #include "mcp.h"
 
-extern const mcp_profile quipu_profile, memory_profile, anthropic_profile;
+extern const mcp_profile quipu_profile, memory_profile, anthropic_profile, openmemory_profile, goose_profile;
 
 #endif

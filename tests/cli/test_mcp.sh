@@ -47,7 +47,7 @@ only_reads() {
 check a_server_that_only_reads_changes_nothing only_reads
 
 wrong_usage() {
-    run mcp --profile nothing && complains 2 'there is none of this name; known are quipu, memory, anthropic' && run mcp x && expect_status 2 && prints_nothing
+    run mcp --profile nothing && complains 2 'there is none of this name; known are quipu, memory, anthropic, openmemory, goose' && run mcp x && expect_status 2 && prints_nothing
 }
 check a_profile_that_is_not_there_is_named wrong_usage
 

@@ -96,6 +96,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (mcp_profiles[profiles])
         profiles++;
     mcp_server server = { .q = store, .profile = mcp_profiles[data[0] % profiles] };
+    if (data[0] & 0x80)
+        server.user = str_of("u");
     mcp_session_begin(&session, hear, NULL);
     data++;
     size--;
