@@ -313,6 +313,9 @@ static int32_t configure(connection *c, quipu_error *error)
              " pg_catalog.set_config('standard_conforming_strings', 'on', false)",
              self->schema, self->set.durable ? "false" : "true", (long long)idle_ms);
     int32_t code = connection_script(c, sql, NULL, "beginning a session", error);
+    if (code == QUIPU_OK && PQserverVersion(c->pg) >= 140000) /* a statement ends when whoever asked is gone */
+        code = connection_script(c, "SELECT pg_catalog.set_config('client_connection_check_interval', '10s', false)",
+                                 NULL, "beginning a session", error);
     if (code == QUIPU_OK && self->vector[0]) /* pgvector's: as many as are asked for, also where a filter leaves few */
         code = connection_script(c,
                                  "SELECT pg_catalog.set_config('hnsw.ef_search', '400', false),"

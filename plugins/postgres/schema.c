@@ -110,7 +110,11 @@ static int32_t look(connection *c, const char *schema, found *f, quipu_error *er
 static int32_t lock_schema(connection *c, const char *schema, quipu_error *error)
 {
     char sql[120];
-    uint64_t key = hash_table_key(schema, strlen(schema), 0x6d696772617465ULL);
+    uint8_t digest[20];
+    uint64_t key = 0;
+    hash_sha1(schema, strlen(schema), digest);
+    for (int i = 0; i < 8; i++)
+        key = key << 8 | digest[i];
     snprintf(sql, sizeof sql, "SELECT pg_advisory_xact_lock(%" PRId64 ")", (int64_t)key);
     return connection_script(c, sql, NULL, "waiting for another process that makes the tables", error);
 }
@@ -165,6 +169,8 @@ int32_t schema_settle(quipu_backend *self, connection *c, store_note *note, bool
         code = migrate(c, note, &f, make, error);
     else if (code == QUIPU_OK && !f.ours)
         code = fail(error, QUIPU_E_NOT_FOUND, "schema", "the database has no store in the schema \"%s\"", note->schema);
+    else if (code == QUIPU_OK && f.version < SCHEMA_VERSION && self->flags & QUIPU_OPEN_READ_ONLY)
+        code = fail(error, QUIPU_E_FORMAT, "schema", "the store has older tables; open it for writing once");
     if (code != QUIPU_OK)
         return code;
     if (!known && f.ours)

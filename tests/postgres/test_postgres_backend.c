@@ -241,6 +241,7 @@ static void an_older_schema_is_brought_up_to_date(void **state)
     memories_close(q);
     snprintf(version, sizeof version, "%s", ask("SELECT format FROM store"));
     ask("DROP VIEW memories; UPDATE store SET format = 1");
+    assert_int_equal(memories_try_open(store, NULL, QUIPU_OPEN_READ_ONLY, &q), QUIPU_E_FORMAT);
     q = memories_open(store);
     assert_string_equal(memories_text(q, "a", NULL), "written long ago");
     memories_close(q);
@@ -515,6 +516,43 @@ static void a_write_without_a_deadline_waits_as_long_as_the_setting_says(void **
     memories_close(q);
 }
 
+static int32_t get_another(void *context, const quipu_hit *hit)
+{
+    (void)hit;
+    assert_string_equal(memories_text(context, "a", NULL), "an apple");
+    return 0;
+}
+
+static int32_t get_beside_revision(void *context, const quipu_revision *r)
+{
+    (void)r;
+    return get_another(context, NULL);
+}
+
+static void one_connection_is_enough_for_visitors_that_ask_again(void **state)
+{
+    static const char *const configs[] = { "{\"pool\":1}", "{\"pool\":1,\"search\":\"server\"}" };
+    quipu_scan scan = { .struct_size = sizeof scan };
+    quipu_search search = {
+        .struct_size = sizeof search, .text = str_of("apple"), .k = 5, .mode = QUIPU_SEARCH_LEXICAL
+    };
+    quipu_log_query log = { .struct_size = sizeof log };
+    NEED_SERVER();
+    for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++) {
+        quipu *q = NULL;
+        quipu_lease lease = { 0 };
+        assert_int_equal(memories_try_open(store, configs[i], 0, &q), QUIPU_OK);
+        memories_put(q, "a", "an apple");
+        memories_put(q, "b", "another apple");
+        assert_int_equal(quipu_scan_records(q, &scan, get_another, q, NULL, &memories_error), QUIPU_OK);
+        assert_int_equal(quipu_search_records(q, &search, get_another, q, NULL, &memories_error), QUIPU_OK);
+        const quipu_history_api *history = memories_history(q, &lease);
+        assert_int_equal(history->log(lease.self, &log, get_beside_revision, q, NULL, &memories_error), QUIPU_OK);
+        quipu_leave(q, &lease);
+        memories_close(q);
+    }
+}
+
 /* ---- other processes ---- */
 
 enum { PROCESSES = 3, EACH = 40 };
@@ -642,6 +680,7 @@ int main(int count, char **words)
         TEST(a_write_that_waits_ends_at_its_deadline_and_changes_nothing),
         TEST(a_write_that_waits_can_be_cancelled),
         TEST(a_write_without_a_deadline_waits_as_long_as_the_setting_says),
+        TEST(one_connection_is_enough_for_visitors_that_ask_again),
         TEST(several_processes_lose_nothing),
         TEST(a_schema_that_is_named_is_one_store_for_all_machines),
     };

@@ -2,30 +2,7 @@
 # shellcheck disable=SC2317
 . "$(dirname "$0")/../cli/lib.sh"
 
-[ -f "$BUILD/plugins/postgres.so" ] || {
-    echo "1..0 # SKIP the postgres backend is not built: libpq is not here"
-    exit 0
-}
-mkfifo "$work/orders"
-sh "$(dirname "$0")/server.sh" <"$work/orders" >"$work/answers" 2>/dev/null &
-exec 9>"$work/orders"
-while ! grep -q . "$work/answers"; do
-    kill -0 $! 2>/dev/null || break
-    sleep 0.1
-done
-# shellcheck disable=SC2064
-trap "exec 9>&-; wait; rm -rf '$work'" EXIT
-answer=$(cat "$work/answers")
-case $answer in
-"ready "*) ;;
-*)
-    echo "1..0 # SKIP ${answer#skip }"
-    exit 0
-    ;;
-esac
-PGHOST=${answer#ready host=} PGHOST=${PGHOST%% *} PGUSER=quipu PGDATABASE=postgres
-export PGHOST PGUSER PGDATABASE
-url=${answer#ready }
+. "$(dirname "$0")/begin.sh"
 
 story() { # a record in three states, and another
     "$QUIPU" --backend "$1" add "one" --id r --tag a >/dev/null && "$QUIPU" update r "two" >/dev/null && "$QUIPU" add "other" --id s >/dev/null
