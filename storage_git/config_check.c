@@ -1,5 +1,6 @@
 /* config_check.c - can git read the repository's config, and is it one that a store can have? (objects.h) */
 #include "objects.h"
+#include "os.h"
 
 #include <git2.h>
 #include <stdio.h>
@@ -35,6 +36,11 @@ static const char *find_fault(git_config *config)
 bool objects_config_fits(const char *path, char fault[200])
 {
     git_config *config = NULL;
+    quipu_error why = { .struct_size = sizeof why };
+    if (os_check_file(path, &why) != QUIPU_OK) { /* libgit2 would wait for a pipe */
+        snprintf(fault, 200, "%.199s", why.message);
+        return false;
+    }
     objects_library_need();
     if (git_config_open_ondisk(&config, path) != 0) {
         const git_error *last = git_error_last();

@@ -4,6 +4,7 @@
 #include "commit_links.h"
 #include "git_layout.h"
 #include "graph_write.h"
+#include "multi_pack.h"
 #include "os.h"
 #include "pack_files.h"
 #include "pack_retired.h"
@@ -162,6 +163,7 @@ static int32_t open_for_writing(git_store *s, bool is_there, quipu_error *error)
     if (code == QUIPU_OK) {
         ref_clear_stale_locks(s->path);
         pack_clear_stale(s->pack_folder);
+        multi_pack_drop_stale(s->pack_folder);
         pack_merge(s->pack_folder, PACKS_MOST, true, &merged, NULL); /* housekeeping, as after a write */
     }
     os->unlock(s->lock_fd);

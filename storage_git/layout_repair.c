@@ -122,7 +122,7 @@ int32_t repair_layout(repair *r)
     free(branch);
     if (code == QUIPU_OK)
         return code;
-    if (code != QUIPU_E_FORMAT && code != QUIPU_E_NOT_FOUND)
+    if (code != QUIPU_E_FORMAT && code != QUIPU_E_NOT_FOUND && code != QUIPU_E_CORRUPT)
         return fail(r->error, code, NULL, "%s", why.message);
     return find_head(r);
 }

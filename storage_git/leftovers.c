@@ -72,6 +72,23 @@ static int32_t judge(repair *r, const char *inner, const char *path, sort s, int
                        "left over by a process that is no more%s", r->aside ? "; it was set aside" : "");
 }
 
+/* A pipe, a socket or a device, also one that a link leads to. Stock git would wait for a pipe. */
+static bool is_strange(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static int32_t tell_strange(repair *r, const char *inner, const char *path)
+{
+    int32_t code = r->aside ? aside_move(r->aside, path, "neither file nor folder", r->error) : QUIPU_OK;
+    if (code == QUIPU_OK)
+        code = repair_tell(r, repair_severity(r), begins(inner, "objects") ? "objects" : "refs", inner,
+                           "it is neither file nor folder, but a pipe, a socket or a device%s",
+                           r->aside ? "; it was set aside" : "");
+    return code;
+}
+
 /* Seconds since the name was made: a second name of an older file, as a keep of ours is, has the time at which it got it. */
 static int64_t age_of(const struct stat *st)
 {
@@ -95,6 +112,8 @@ static int32_t look_into(repair *r, buffer *inner, bool deep, unsigned depth)
         if (code == QUIPU_OK && lstat(path.bytes, &st) == 0 && S_ISDIR(st.st_mode)) {
             if (deep && depth < DEPTH_MAX)
                 code = look_into(r, inner, deep, depth + 1);
+        } else if (code == QUIPU_OK && is_strange(path.bytes)) {
+            code = tell_strange(r, inner->bytes, path.bytes);
         } else if (code == QUIPU_OK) {
             sort s = sort_of(inner->bytes, path.bytes, entry->d_name);
             if (s != NOT_LEFT)

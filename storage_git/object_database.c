@@ -1,11 +1,13 @@
 /* object_database.c - see object_database.h. */
 #include "object_database.h"
 
+#include "os.h"
 #include "pack_files.h"
 
 #include <base/fail.h>
 #include <base/hash.h>
 
+#include <dirent.h>
 #include <git2.h>
 #include <git2/sys/odb_backend.h>
 #include <pthread.h>
@@ -93,11 +95,55 @@ static int open_careful(git_odb **out, const object_database *d)
     return 0;
 }
 
+/* libgit2 would wait for a pipe in the place of a file that it opens with the database. */
+static bool has_strange_files(const object_database *d)
+{
+    buffer path = { 0 };
+    const struct dirent *entry;
+    DIR *dir = opendir(d->pack_folder);
+    buffer_printf(&path, "%s/info/alternates", d->folder);
+    bool strange = path.failed || os_check_file(path.bytes, NULL) != QUIPU_OK;
+    while (dir && !strange && (entry = readdir(dir)) != NULL) {
+        if (strncmp(entry->d_name, "pack-", 5) != 0)
+            continue;
+        buffer_clear(&path);
+        buffer_printf(&path, "%s/%s", d->pack_folder, entry->d_name);
+        strange = path.failed || os_check_file(path.bytes, NULL) != QUIPU_OK;
+    }
+    if (dir)
+        closedir(dir);
+    buffer_free(&path);
+    return strange;
+}
+
+/* The same of loose objects whose names begin with these digits. */
+static int32_t check_loose(const object_database *d, const char *digits, size_t len, quipu_error *error)
+{
+    buffer path = { 0 };
+    const struct dirent *entry;
+    int32_t code = QUIPU_OK;
+    buffer_printf(&path, "%s/%.2s", d->folder, digits);
+    size_t folder_len = path.len;
+    DIR *dir = path.failed ? NULL : opendir(path.bytes);
+    while (dir && code == QUIPU_OK && (entry = readdir(dir)) != NULL) {
+        if (entry->d_name[0] == '.' || strncmp(entry->d_name, digits + 2, len - 2) != 0)
+            continue;
+        path.len = folder_len;
+        buffer_printf(&path, "/%s", entry->d_name);
+        code = path.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for an object")
+                           : os_check_file(path.bytes, error);
+    }
+    if (dir)
+        closedir(dir);
+    buffer_free(&path);
+    return code;
+}
+
 static database *database_open(const object_database *d)
 {
     objects_library_need();
     database *db = calloc(1, sizeof *db);
-    bool careful = d->careful || pack_check_offsets(d->pack_folder, NULL) != QUIPU_OK;
+    bool careful = d->careful || has_strange_files(d) || pack_check_offsets(d->pack_folder, NULL) != QUIPU_OK;
     if (db && (careful ? open_careful(&db->odb, d) : git_odb_open(&db->odb, d->folder)) == 0) {
         db->references = 1;
         return db;
@@ -232,6 +278,11 @@ int32_t object_database_read(object_database *d, const object_id *id, object_typ
 {
     git_oid oid;
     int result = -1;
+    char digits[OBJECT_ID_HEX + 1];
+    object_id_print(id, digits);
+    int32_t loose = check_loose(d, digits, OBJECT_ID_HEX, error);
+    if (loose != QUIPU_OK)
+        return loose;
     memcpy(oid.id, id->bytes, sizeof id->bytes);
     for (int attempt = 0; attempt < 3; attempt++) {
         git_odb_object *object = NULL;
@@ -260,6 +311,9 @@ int32_t object_database_find_commit(object_database *d, const char *digits, size
     objects_library_need();
     if (git_oid_fromstrn(&prefix, digits, len) != 0)
         return fail(error, QUIPU_E_INVALID, "revision", "%.*s is not a revision", (int)len, digits);
+    int32_t loose = check_loose(d, digits, len, error);
+    if (loose != QUIPU_OK)
+        return loose;
     object_database_forget(d); /* one that begins alike may lie in a pack that came since */
     for (int attempt = 0; attempt < 2 && result != 0 && result != GIT_EAMBIGUOUS; attempt++) {
         database *db = take(d);

@@ -182,6 +182,30 @@ done:
     return code;
 }
 
+static const char *kind_of(mode_t mode)
+{
+    return S_ISFIFO(mode) ? "a pipe" : S_ISDIR(mode) ? "a folder" : S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
+int32_t os_check_file(const char *path, quipu_error *error)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return errno == ENOENT ? QUIPU_OK : fail_errno(error, errno, "cannot look at %s", path);
+    return S_ISREG(st.st_mode) ? QUIPU_OK
+                               : fail(error, QUIPU_E_CORRUPT, NULL, "%s is %s, and no file", path, kind_of(st.st_mode));
+}
+
+/* Else a device would be read until its limit, and a pipe until somebody writes. */
+static int32_t check_open_file(int fd, const char *path, quipu_error *error)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return fail_errno(error, errno, "cannot look at %s", path);
+    return S_ISREG(st.st_mode) ? QUIPU_OK
+                               : fail(error, QUIPU_E_CORRUPT, NULL, "%s is %s, and no file", path, kind_of(st.st_mode));
+}
+
 int32_t os_read_file(const char *path, size_t max, buffer *out, quipu_error *error)
 {
     enum { CHUNK = 1 << 16 };
@@ -190,7 +214,8 @@ int32_t os_read_file(const char *path, size_t max, buffer *out, quipu_error *err
     int fd = os->open(path, O_RDONLY, 0);
     if (fd < 0)
         return fail_errno(error, errno, "cannot open %s", path);
-    for (;;) {
+    code = check_open_file(fd, path, error);
+    while (code == QUIPU_OK) {
         char *to = buffer_reserve(out, CHUNK);
         if (!to) {
             code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read %s", path);
@@ -200,8 +225,7 @@ int32_t os_read_file(const char *path, size_t max, buffer *out, quipu_error *err
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
-            code = errno == ESPIPE ? fail(error, QUIPU_E_IO, NULL, "%s is a pipe, and no file", path)
-                                   : fail_errno(error, errno, "cannot read %s", path);
+            code = fail_errno(error, errno, "cannot read %s", path);
             break;
         }
         if (got == 0)

@@ -49,7 +49,10 @@ int os_write_new(const char *path, const void *bytes, size_t len, bool durable);
 /* Makes `path` hold these bytes: temporary file in the same folder, write, sync (where `durable`), rename, sync of the
  * folder (where `durable`). Mode 0600. */
 int32_t os_replace_file(const char *path, const void *bytes, size_t len, bool durable, quipu_error *error);
-/* Appends the whole file to `out`; QUIPU_E_TOO_LARGE over `max` bytes, QUIPU_E_NOT_FOUND where there is none. */
+/* What lies there is a file, or nothing: for who hands the name to a library that would wait for a pipe. Errors: CORRUPT, IO. */
+int32_t os_check_file(const char *path, quipu_error *error);
+/* Appends the whole file to `out`; QUIPU_E_TOO_LARGE over `max` bytes, QUIPU_E_NOT_FOUND where there is
+ * none, CORRUPT where it is a pipe, a folder or a device. */
 int32_t os_read_file(const char *path, size_t max, buffer *out, quipu_error *error);
 /* Syncs a folder, so that names made in it survive. */
 int os_sync_folder(const char *path);

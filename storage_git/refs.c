@@ -79,10 +79,14 @@ int32_t ref_read(const char *repository, const char *name, object_id *out, quipu
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read a ref");
     int fd = os->open(path.bytes, O_RDONLY, 0);
     if (fd >= 0) {
-        got = read_whole(fd, text, sizeof text);
+        struct stat st = { .st_mode = S_IFREG };
+        bool strange = fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+        got = strange ? 0 : read_whole(fd, text, sizeof text);
         int saved = errno;
         os->close(fd);
-        if (got < 0)
+        if (got < 0 && saved == EISDIR)
+            code = read_packed(repository, name, out, error); /* of names below this one */
+        else if (got < 0)
             code = fail_errno(error, saved, "cannot read %s", path.bytes);
         else if (got < OBJECT_ID_HEX || !object_id_parse(text, out) ||
                  (got > OBJECT_ID_HEX && !strchr(" \t\r\n", text[OBJECT_ID_HEX])))

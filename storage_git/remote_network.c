@@ -2,6 +2,7 @@
 #include "remote_network.h"
 
 #include "objects.h"
+#include "os.h"
 
 #include <base/buffer.h>
 #include <base/fail.h>
@@ -22,7 +23,8 @@ static int32_t open_config(const char *repository, git_config **out, quipu_error
     buffer path = { 0 };
     objects_library_need();
     buffer_printf(&path, "%s/config", repository);
-    int32_t code = path.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read the configuration") : QUIPU_OK;
+    int32_t code = path.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read the configuration")
+                               : os_check_file(path.bytes, error); /* libgit2 would wait for a pipe */
     if (code == QUIPU_OK && git_config_open_ondisk(out, path.bytes) != 0)
         code = fail(error, QUIPU_E_IO, NULL, "cannot read the configuration %s: %s", path.bytes, git_reason());
     buffer_free(&path);

@@ -191,8 +191,14 @@ static void fill_catalogue(void *context, char why[TRIAL_WHY])
         snprintf(why, TRIAL_WHY, "the base store is not as it should be");
 }
 
-/* `prepare` is run in the base store, after it was filled and its catalogue written. */
-static void try_store(const char *name, const char *prepare)
+static bool is_left_over(const char *file)
+{
+    size_t len = strlen(file);
+    return len > 5 && (strcmp(file + len - 5, ".keep") == 0 || strcmp(file + len - 5, ".lock") == 0);
+}
+
+/* `prepare` is run in the base store, after it was filled and its catalogue written. left_over: only locks and keeps are damaged. */
+static void try_store(const char *name, const char *prepare, bool left_over)
 {
     workload w = { .name = "filling", .before = SETS };
     char why[TRIAL_WHY], command[500];
@@ -206,7 +212,8 @@ static void try_store(const char *name, const char *prepare)
     assert_int_equal(system(command), 0);
     list_files("");
     for (unsigned i = 0; i < file_count; i++)
-        try_file(files[i], trial_seed() * 2654435761u + i * 40503u);
+        if (!left_over || is_left_over(files[i]))
+            try_file(files[i], trial_seed() * 2654435761u + i * 40503u);
     trial_remove(base);
     print_message("# %s: %u files, %u flips\n", name, file_count, tried);
     assert_int_equal(failed, 0);
@@ -215,20 +222,34 @@ static void try_store(const char *name, const char *prepare)
 static void a_store_with_its_catalogue(void **state)
 {
     (void)state;
-    try_store("with the catalogue", "true");
+    try_store("with the catalogue", "true", false);
 }
 
 static void a_store_without_a_catalogue(void **state)
 {
     (void)state;
-    try_store("without a catalogue", "rm -r quipu/catalogue");
+    try_store("without a catalogue", "rm -r quipu/catalogue", false);
 }
 
 static void a_store_that_git_packed(void **state)
 {
     (void)state;
     try_store("packed by git",
-              "git gc -q && git pack-refs --all && rm -r quipu/catalogue hooks info 2>/dev/null; test -s packed-refs");
+              "git gc -q && git pack-refs --all && rm -r quipu/catalogue hooks info 2>/dev/null; test -s packed-refs",
+              false);
+}
+
+/* Keeps of ours and of receive-pack, and locks of git commands that were killed; one of them on a ref that nobody writes. */
+static void what_killed_processes_left(void **state)
+{
+    (void)state;
+    try_store("with locks and keeps",
+              "set -- objects/pack/*.pack && echo 'quipu 4711' >${1%.pack}.keep && shift && "
+              "echo 'receive-pack 4711 on harbour' >${1%.pack}.keep && cp refs/heads/main refs/heads/other.lock && "
+              "cp refs/heads/main packed-refs.lock && echo '[core]' >config.lock && echo 4711 >quipu/lock && "
+              "echo 4711 >quipu/maintain.lock",
+              true);
+    assert_true(tried >= 12);
 }
 
 int main(void)
@@ -237,6 +258,7 @@ int main(void)
         cmocka_unit_test(a_store_with_its_catalogue),
         cmocka_unit_test(a_store_without_a_catalogue),
         cmocka_unit_test(a_store_that_git_packed),
+        cmocka_unit_test(what_killed_processes_left),
     };
     return cmocka_run_group_tests(tests, trial_begin, trial_end);
 }
