@@ -4,7 +4,8 @@
  * Every 512 change sets the thread looks at the packs. It repacks where what came since the last maintenance takes 4 MiB and half as much as what
  * had been packed then: so the store is never more than half unpacked, and all that is ever written is copied about log2 of its growth
  * times. One that failed is not tried again before twice as much has come. The thread is one of the batch (sched(7)), which does not push others aside, and takes the store's lock only to
- * put the new pack in its place. It writes nothing of its own into the history: expired records go with `quipu maintain`.
+ * put the new pack in its place. While a bulk comes in it waits: what a bulk writes is packed well as it is, and all of it would be copied again
+ * with what follows. It writes nothing of its own into the history: expired records go with `quipu maintain`.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* SCHED_BATCH */
@@ -19,6 +20,8 @@
 #include <storage_git/repack.h>
 
 enum { LOOK_EVERY = 512, TIME_LIMIT_S = 600 };
+
+#define BULK_OVER_NS INT64_C(10000000000) /* no bulk for so long: it is over */
 
 #define FRESH_LEAST ((uint64_t)4 << 20)
 #define MEMORY_LIMIT ((uint64_t)256 << 20)
@@ -46,6 +49,16 @@ static void maintain_once(quipu_backend *self)
     maintenance_note(self, code, outcome, &error);
 }
 
+/* With the lock held: waits until no bulk has come for a while, or the thread shall end. */
+static void wait_for_end_of_bulk(background *b)
+{
+    for (int64_t now = monotonic_now(); !b->stop && now < b->bulk_until; now = monotonic_now()) {
+        struct timespec until = { .tv_sec = (time_t)(b->bulk_until / 1000000000),
+                                  .tv_nsec = (long)(b->bulk_until % 1000000000) };
+        pthread_cond_timedwait(&b->changed, &b->lock, &until);
+    }
+}
+
 static void *run(void *context)
 {
     quipu_backend *self = context;
@@ -57,6 +70,9 @@ static void *run(void *context)
             pthread_cond_wait(&b->changed, &b->lock);
             continue;
         }
+        wait_for_end_of_bulk(b);
+        if (b->stop)
+            break;
         b->asked = false;
         pthread_mutex_unlock(&b->lock);
         maintain_once(self);
@@ -84,9 +100,24 @@ void background_begin(quipu_backend *self)
     *b = (background){ .cancel = { .struct_size = sizeof b->cancel, .fd = -1 } };
     if (!self->maintains || self->flags & (QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_DAMAGED))
         return;
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_mutex_init(&b->lock, NULL);
-    pthread_cond_init(&b->changed, NULL);
+    pthread_cond_init(&b->changed, &clock);
+    pthread_condattr_destroy(&clock);
     b->ready = true;
+}
+
+void background_bulk(quipu_backend *self, uint64_t sets)
+{
+    background *b = &self->background;
+    if (!b->ready)
+        return;
+    pthread_mutex_lock(&b->lock);
+    b->bulk_until = monotonic_now() + BULK_OVER_NS;
+    pthread_mutex_unlock(&b->lock);
+    background_note(self, sets);
 }
 
 void background_note(quipu_backend *self, uint64_t sets)

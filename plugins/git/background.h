@@ -21,6 +21,7 @@ typedef struct background {
     bool asked;  /* somebody should look whether it pays */
     bool stop;
     atomic_uint_fast64_t written; /* change sets since the thread was asked last */
+    int64_t bulk_until;           /* monotonic nanoseconds: until then a bulk is taken to be under way */
     uint64_t not_below;           /* bytes that must have come since the last maintenance: more after a failure */
     quipu_cancel cancel;          /* set when the store closes */
 } background;
@@ -29,6 +30,8 @@ typedef struct background {
 void background_begin(quipu_backend *self);
 /* Told of change sets that were written. Cheap; starts the thread when there is something to look at. */
 void background_note(quipu_backend *self, uint64_t sets);
+/* The same of a bulk: maintenance waits until no more has come for ten seconds. */
+void background_bulk(quipu_backend *self, uint64_t sets);
 /* Ends the thread, and what it is doing, soon. */
 void background_end(quipu_backend *self);
 

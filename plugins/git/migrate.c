@@ -10,7 +10,7 @@ static int32_t git_migrate_write(quipu_backend *self, const quipu_array *sets, q
         code = write_queue_bulk(&self->queue, sets, receipts, &written, call, error);
     if (done)
         *done = written;
-    background_note(self, written);
+    background_bulk(self, written);
     if (written > 0)
         embed_thread_wake(self->follower);
     return code;
