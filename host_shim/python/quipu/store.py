@@ -34,6 +34,7 @@ from .errors import InvalidError, NotFoundError, StateError
 from .native import CancelToken, lent, text
 from .writing import Delete, JsonObject, Patch, Put, Record, Step, Written, encode, native_step, plain, write_options
 
+_loads = json.JSONDecoder().decode
 _SCOPE = ("user", "agent", "session", "app")
 _monotonic = time.monotonic_ns
 _live: weakref.WeakSet[Store] = weakref.WeakSet()
@@ -59,6 +60,8 @@ class Page(list[Record]):
 
 def scope_of(user: str | None, agent: str | None, session: str | None, app: str | None) -> dict[str, Any]:
     """The scope that these name; fields that are None are left out."""
+    if user is agent is session is app is None:
+        return {}
     return {name: value for name, value in zip(_SCOPE, (user, agent, session, app)) if value is not None}
 
 
@@ -190,9 +193,9 @@ class Store:
                 self._q = None
                 self._q = self._open()
 
-    def _call(self, function: Any, *arguments: Any) -> None:
+    def _call(self, function: Any, *arguments: Any, mine: native.Lent | None = None) -> None:
         """Calls libquipu with the handle before the arguments and the error behind them."""
-        mine = lent()
+        mine = mine or lent()
         self._inside.append(None)
         try:
             q = self._handle()
@@ -215,9 +218,9 @@ class Store:
         """A question as JSON, and its answer."""
         question = text(encode(request, "request"))
         mine = lent()
-        call = native.call_of(timeout, cancel, _monotonic)
-        self._call(function, byref(question), mine.sink, None, call)
-        return json.loads(mine.answer())
+        call = native.call_of(timeout, cancel, _monotonic) if timeout is not None or cancel is not None else None
+        self._call(function, byref(question), mine.sink, None, call, mine=mine)
+        return _loads(mine.answer().decode("utf-8"))
 
     # ---- writing ----
 
@@ -475,30 +478,29 @@ class Store:
             recency, importance: weights, 0 to 100, of a record's age and of its importance.
             half_life_days: after how many days recency counts half; None: 30.
         """
-        request = _question(
-            query=query,
-            k=k,
-            scope=scope_of(user, agent, session, app),
-            filter=filter,
-            as_of=as_of,
-            half_life_days=half_life_days,
-        )
+        request: dict[str, Any] = {"query": query, "k": k}
+        scope = scope_of(user, agent, session, app)
+        if scope:
+            request["scope"] = scope
+        if filter is not None or as_of is not None or half_life_days is not None:
+            request.update(_question(filter=filter, as_of=as_of, half_life_days=half_life_days))
         if mode != "auto":
             request["mode"] = mode
-        for name, given in (
-            ("explain", explain),
-            ("receipt", receipt),
-            ("wait", wait),
-            ("recency", recency),
-            ("importance", importance),
-            ("include_expired", include_expired),
-        ):
-            if given:
-                request[name] = given
+        if explain or receipt or wait or recency or importance or include_expired:
+            options = {
+                "explain": explain,
+                "receipt": receipt,
+                "wait": wait,
+                "recency": recency,
+                "importance": importance,
+                "include_expired": include_expired,
+            }
+            request.update({name: given for name, given in options.items() if given})
         answer = self._ask(native.search_json, request, timeout, cancel)
         found = SearchResult(answer["results"])
-        found.receipt = answer.get("receipt")
-        found.vectors_pending = answer.get("vectors_pending", 0)
+        if len(answer) > 1:
+            found.receipt = answer.get("receipt")
+            found.vectors_pending = answer.get("vectors_pending", 0)
         return found
 
     def search_vector(
@@ -801,7 +803,11 @@ class _Filter:
 
 def _question(**members: Any) -> dict[str, Any]:
     """A request; members that are None, and an empty scope, are left out."""
-    return {name: value for name, value in members.items() if value is not None and not (name == "scope" and not value)}
+    if not members.get("scope", True):
+        del members["scope"]
+    if None in members.values():
+        return {name: value for name, value in members.items() if value is not None}
+    return members
 
 
 def _source() -> str:
