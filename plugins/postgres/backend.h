@@ -38,6 +38,7 @@
 /* The columns that every statement about states shows; the first is what pages go on from. */
 #define STATE_COLUMNS "s.state, s.state, s.revision, s.previous, s.id, s.version, s.json"
 #define STATES_PAGE "500"
+enum { STATES_IN_PAGE = 500 };
 
 /* X(column of the table `records`, type, type in an array). The last ones come as text and are cast. rows.c fills them. */
 #define RECORD_COLUMNS(X)                                                                                              \

@@ -78,7 +78,7 @@ static int32_t show_pages(connection *c, int name, int64_t from, int64_t to, lin
         PQclear(r);
         if (code == QUIPU_OK)
             code = call_check(c->call, error);
-    } while (code == QUIPU_OK && count > 0 && from < to);
+    } while (code == QUIPU_OK && count == STATES_IN_PAGE && from < to);
     return code == LINE_ENOUGH ? QUIPU_OK : code;
 }
 
