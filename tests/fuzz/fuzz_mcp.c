@@ -27,6 +27,7 @@ static void open_store(void)
 {
     char plugins[1024], path[80];
     const char *build = getenv("BUILD");
+    quipu_error error = { .struct_size = sizeof error };
     PROMISE(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/s", folder);
     snprintf(plugins, sizeof plugins, "%s/plugins", build ? build : "build");
@@ -36,7 +37,10 @@ static void open_store(void)
                         .embedder = str_of("none"),
                         .plugin_path = str_of(plugins),
                         .log = hear_nothing };
-    PROMISE(quipu_open(&o, &store, NULL) == QUIPU_OK);
+    int32_t code = quipu_open(&o, &store, &error);
+    if (code != QUIPU_OK)
+        fprintf(stderr, "fuzz_mcp: %s\n", error.message);
+    PROMISE(code == QUIPU_OK);
     quipu_str json = str_of("{\"id\":\"a\",\"text\":\"Rye bread\",\"tags\":[\"t\"]}");
     PROMISE(quipu_put_json(store, &json, NULL, NULL, NULL, NULL) == QUIPU_OK);
     atexit(close_store);
