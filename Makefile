@@ -296,6 +296,11 @@ HOSTS ?= $(wildcard tests/hosts/*.sh)
 test-hosts: all $(B)/tests/runner
 	@$(RUN_TESTS) -l 900 $(HOSTS)
 
+# quipu serve beside FastAPI.
+.PHONY: bench-serve
+bench-serve: all
+	@QUIPU=$(abspath $(B))/quipu BUILD=$(abspath $(B)) sh bench/serve.sh
+
 # ---- what the program itself writes: man pages and completions ----
 
 .PHONY: man

@@ -18,6 +18,7 @@ typedef int32_t route_fn(serve *s, web_request *r, web_answer *a, quipu_error *e
 /* How a family of clients expects to be told of a failure: fills the body. status is the final one. */
 typedef struct wire {
     const char *name; /* as "mem0"; the tag in the OpenAPI document */
+    /* NULL: as Quipu's own routes do */
     void (*refuse)(const web_request *r, web_answer *a, const quipu_error *error);
 } wire;
 

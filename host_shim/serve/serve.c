@@ -105,7 +105,7 @@ static void complete(serve *s, web_request *r, web_answer *a, int32_t code, quip
             fail(error, code, NULL, "%s", quipu_error_text(code));
         buffer_clear(&a->body);
         a->type = NULL;
-        (row ? row->wire : &own_wire)->refuse(r, a, error);
+        (row && row->wire->refuse ? row->wire : &own_wire)->refuse(r, a, error);
     }
     if (!a->status)
         a->status = 200;
