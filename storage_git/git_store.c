@@ -24,6 +24,7 @@ enum {
     TREE_SIZE_MAX = 64 << 20, /* bytes of loaded folders kept between transactions */
     LOCK_PAUSE_MIN_NS = 1000000,
     LOCK_PAUSE_MAX_NS = 16000000,
+    OPEN_PATIENCE_S = 30,
 };
 
 objects *git_store_objects(git_store *s)
@@ -146,6 +147,29 @@ static int32_t take_file_lock(git_store *s, const quipu_call *call, quipu_error 
     return QUIPU_OK;
 }
 
+/* Never without end: who holds the lock of a store that is still to be made may be stopped, or on another machine that is away. */
+static int32_t take_lock_to_open(git_store *s, quipu_error *error)
+{
+    quipu_call patience = { .struct_size = sizeof patience };
+    quipu_error why = { .struct_size = sizeof why };
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    patience.deadline_ns = ((int64_t)now.tv_sec + OPEN_PATIENCE_S) * 1000000000;
+    bool bounded = s->options.call && s->options.call->deadline_ns;
+    if (s->options.call && !bounded)
+        patience.cancel = s->options.call->cancel;
+    int32_t code = take_file_lock(s, bounded ? s->options.call : &patience, &why);
+    if (code == QUIPU_OK)
+        return code;
+    if (code != QUIPU_E_TIMEOUT)
+        return fail(error, code, NULL, "%s", why.message);
+    return fail(
+        error, bounded ? QUIPU_E_TIMEOUT : QUIPU_E_BUSY, "store",
+        "another process holds %s/lock: a quipu that makes this store, or that was stopped while it did; `fuser` "
+        "with that file names it",
+        s->private_folder);
+}
+
 /* Everything that a writing opener does under the lock: make the repository, clean up after the killed, merge packs. Where there is a
  * repository and somebody is writing to it, who keeps it tidy as well, nobody waits for that. */
 static int32_t open_for_writing(git_store *s, bool is_there, quipu_error *error)
@@ -156,7 +180,7 @@ static int32_t open_for_writing(git_store *s, bool is_there, quipu_error *error)
     if (code == QUIPU_OK && is_there && !locked && errno == EAGAIN)
         return QUIPU_OK;
     if (code == QUIPU_OK && !locked)
-        code = take_file_lock(s, NULL, error);
+        code = take_lock_to_open(s, error);
     if (code != QUIPU_OK)
         return code;
     code = git_layout_make(s->path, error);
@@ -260,6 +284,7 @@ int32_t git_store_open(const char *path, const git_store_options *options, git_s
         code = os_make_folder(path, error);
     if (code == QUIPU_OK)
         code = options->damaged ? open_damaged(s, error) : open_sound(s, state == GIT_LAYOUT_REPOSITORY, made, error);
+    s->options.call = NULL;
     if (code == QUIPU_OK)
         *out = s;
     else

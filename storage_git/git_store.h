@@ -30,13 +30,15 @@ typedef struct git_store_options {
     bool no_create; /* a missing store is QUIPU_E_NOT_FOUND */
     bool damaged;   /* for git_repair alone: whatever is there is opened, nothing is made, and nothing tidied */
     bool durable;   /* names are synced before an answer, as contents always are; else within 100 ms (late_sync.h) */
+    const quipu_call
+        *call; /* bounds what opening waits for the store's lock, the caller's until it is open; NULL: 30 seconds */
     const char
         *branch; /* "refs/heads/...", the caller's until close; NULL: the one that HEAD names, whenever it is asked */
 } git_store_options;
 
 /* Opens a bare repository, or makes one in a folder that is missing or empty. *made: whether it has no commit yet and was made by Quipu,
  * so that the caller has its first commit to write. Errors: FORMAT (a folder with something else in it), NOT_FOUND, READ_ONLY, IO,
- * CORRUPT (objects of a store, and its branch has no commit). */
+ * CORRUPT (objects of a store, and its branch has no commit), BUSY (the lock was not to be had), TIMEOUT, CANCELLED. */
 int32_t git_store_open(const char *path, const git_store_options *options, git_store **out, bool *made,
                        quipu_error *error);
 void git_store_close(git_store *s);

@@ -142,7 +142,7 @@ extern const char format_text[];
 /* In a transaction: the store's format becomes this version's, where it is older. */
 int32_t format_raise(git_transaction *t, quipu_error *error);
 /* The first commit of a new store: the file that says what it is. */
-int32_t write_format(quipu_backend *self, quipu_error *error);
+int32_t write_format(quipu_backend *self, const quipu_call *call, quipu_error *error);
 /* Refuses a repository that is not a store, or one of a newer format. */
 int32_t check_format(quipu_backend *self, quipu_error *error);
 /* The same of any commit: what is about to be taken in. */

@@ -15,12 +15,12 @@ enum { STORE_FORMAT = 2 };
 
 const char format_text[] = "{\n  \"format\": 2,\n  \"layout\": \"records/x/y/z/w\"\n}\n";
 
-int32_t write_format(quipu_backend *self, quipu_error *error)
+int32_t write_format(quipu_backend *self, const quipu_call *call, quipu_error *error)
 {
     git_transaction *t;
     object_id revision;
     bool lost = false;
-    int32_t code = git_begin(self->store, NULL, &t, error);
+    int32_t code = git_begin(self->store, call, &t, error);
     if (code != QUIPU_OK)
         return code;
     if (!object_id_is_none(git_transaction_head(t))) {

@@ -62,7 +62,7 @@ static void note_refused(quipu_backend *self, const object_id *tip)
     self->inbox_refused[0] = *tip;
 }
 
-static void open_letter(quipu_backend *self, const letter *l)
+static void open_letter(quipu_backend *self, const letter *l, const quipu_call *call)
 {
     static const object_id none;
     quipu_error error = { .struct_size = sizeof error };
@@ -70,19 +70,20 @@ static void open_letter(quipu_backend *self, const letter *l)
     merge_source source = { .label = l->ref + strlen("refs/heads/"), .tip = l->tip };
     merge_result result = { 0 };
     bool lost = false;
-    int32_t code = merge_history(self, &source, &set, &result, NULL, &error);
+    int32_t code = merge_history(self, &source, &set, &result, call, &error);
     if (code == QUIPU_OK)
         code = git_store_set_ref(self->store, l->ref, &l->tip, &none, &lost, &error);
     if (code != QUIPU_OK) {
         host_log(self->host, QUIPU_LOG_WARNING, "git", "%s was not merged and stays: %s", source.label, error.message);
-        note_refused(self, &l->tip);
+        if (code != QUIPU_E_TIMEOUT && code != QUIPU_E_CANCELLED) /* it was not looked at */
+            note_refused(self, &l->tip);
     } else if (result.conflicts) {
         host_log(self->host, QUIPU_LOG_WARNING, "git", "%s was merged with %llu conflicts; see `quipu conflicts`",
                  source.label, (unsigned long long)result.conflicts);
     }
 }
 
-void inbox_empty(quipu_backend *self)
+void inbox_empty(quipu_backend *self, const quipu_call *call)
 {
     letters l = { 0 };
     if (self->flags & QUIPU_OPEN_READ_ONLY)
@@ -90,7 +91,7 @@ void inbox_empty(quipu_backend *self)
     if (git_store_refs(self->store, INBOX, take_letter, &l, NULL) == QUIPU_OK)
         for (size_t i = 0; i < l.count; i++)
             if (!was_refused(self, &l.items[i].tip))
-                open_letter(self, &l.items[i]);
+                open_letter(self, &l.items[i], call);
     for (size_t i = 0; i < l.count; i++)
         free(l.items[i].ref);
     free(l.items);

@@ -7,7 +7,8 @@
 #include "backend.h"
 
 /* Merges all that lies there, on an open store; without effect on one that is open for reading only. By the one thread that opens or
- * writes. What goes wrong is logged and stays in the inbox. */
-void inbox_empty(quipu_backend *self);
+ * writes. What goes wrong is logged and stays in the inbox. `call` bounds what it waits for
+ * the store's lock. */
+void inbox_empty(quipu_backend *self, const quipu_call *call);
 
 #endif

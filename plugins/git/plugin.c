@@ -66,6 +66,8 @@ static void git_destroy(quipu_backend *self)
     free(self);
 }
 
+#define INBOX_PATIENCE_NS ((int64_t)5 * 1000000000) /* that opening waits for a writer, to merge what lies there */
+
 /* What this backend makes of a commit's files; one that was saved by a version that made something else of them counts as absent. */
 enum { CATALOGUE_MEANING = 2 };
 
@@ -107,6 +109,7 @@ static int32_t git_open(quipu_backend *self, const quipu_open_params *params, co
                         quipu_error *error)
 {
     bool made = false;
+    const quipu_call patience = { .struct_size = sizeof patience, .deadline_ns = monotonic_now() + INBOX_PATIENCE_NS };
     if (self->store)
         return fail(error, QUIPU_E_STATE, NULL, "the store is open already; close it first");
     int32_t code = abi_check_call(call, error);
@@ -127,7 +130,8 @@ static int32_t git_open(quipu_backend *self, const quipu_open_params *params, co
         git_store_options options = { .read_only = params->flags & QUIPU_OPEN_READ_ONLY,
                                       .no_create = params->flags & QUIPU_OPEN_NO_CREATE,
                                       .damaged = params->flags & QUIPU_OPEN_DAMAGED,
-                                      .durable = self->durable };
+                                      .durable = self->durable,
+                                      .call = call };
         code = git_store_open(path, &options, &self->store, &made, error);
     }
     free(path);
@@ -137,12 +141,13 @@ static int32_t git_open(quipu_backend *self, const quipu_open_params *params, co
     if (code == QUIPU_OK && self->flags & QUIPU_OPEN_DAMAGED)
         return QUIPU_OK;
     if (code == QUIPU_OK)
-        code = made && !(self->flags & QUIPU_OPEN_READ_ONLY) ? write_format(self, error) : check_format(self, error);
+        code =
+            made && !(self->flags & QUIPU_OPEN_READ_ONLY) ? write_format(self, call, error) : check_format(self, error);
     if (code == QUIPU_OK) {
         catalogue_open(self);
         self->follows =
             self->catalogue && !(self->flags & QUIPU_OPEN_READ_ONLY) && (made || catalogue_is_current(self));
-        inbox_empty(self);
+        inbox_empty(self, call && call->deadline_ns ? call : &patience);
         background_begin(self);
         if (self->embeds && !(self->flags & QUIPU_OPEN_READ_ONLY))
             self->follower = embed_thread_begin(&git_views, self, self->host);

@@ -283,7 +283,7 @@ void git_write_batch(void *context, write_request *batch)
     quipu_error error = { .struct_size = sizeof error };
     bool lost = true;
     int32_t code = QUIPU_OK;
-    inbox_empty(self);
+    inbox_empty(self, NULL);
     for (int i = 0; i < LOST_MAX && lost && code == QUIPU_OK; i++)
         code = try_batch(self, batch, &lost, &error);
     if (code == QUIPU_OK && lost)

@@ -55,6 +55,30 @@ static git_store *open_store(void)
     return s;
 }
 
+/* Of a store that is still to be made: there the lock has to be waited for. */
+static void opening_waits_for_the_lock_as_long_as_it_may(void **state)
+{
+    git_store *s;
+    bool made;
+    char path[300];
+    quipu_call call = { .struct_size = sizeof call, .deadline_ns = 1 };
+    git_store_options options = { .durable = true, .call = &call };
+    (void)state;
+    assert_int_equal(mkdir(store_path, 0700), 0);
+    snprintf(path, sizeof path, "%s/quipu", store_path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/quipu/lock", store_path);
+    int fd = os->open(path, O_RDWR | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(os->lock(fd, false), 0);
+    assert_int_equal(git_store_open(store_path, &options, &s, &made, &error), QUIPU_E_TIMEOUT);
+    assert_non_null(strstr(error.message, path));
+    assert_int_equal(os->unlock(fd), 0);
+    os->close(fd);
+    s = open_store();
+    git_store_close(s);
+}
+
 static commit_words words_at(int64_t time)
 {
     return (commit_words){
@@ -722,6 +746,7 @@ int main(void)
         TEST(every_operation_may_be_interrupted),
         TEST(folders_with_something_else_are_refused),
         TEST(a_missing_store_is_not_made_when_asked_not_to),
+        TEST(opening_waits_for_the_lock_as_long_as_it_may),
         TEST(a_read_only_store_refuses_to_begin),
         TEST(revisions_are_found_by_all_their_names),
         TEST(a_ref_in_packed_refs_is_read_and_moved),
