@@ -28,8 +28,8 @@ install_packages() { # KIND PACKAGES
     rm -rf "$place"
     mkdir -p "$place"
     case $1 in
-    pip) python3 -m venv "$place/venv" && "$place/venv/bin/pip" -q --disable-pip-version-check install $2 ;;
-    npm) (cd "$place" && npm init -y >/dev/null && npm install --silent --no-audit --no-fund $2) ;;
+    pip) python3 -m venv "$place/venv" && timeout 300 "$place/venv/bin/pip" -q --disable-pip-version-check install $2 ;;
+    npm) (cd "$place" && npm init -y >/dev/null && timeout 300 npm install --silent --ignore-scripts --no-audit --no-fund $2) ;;
     *) false ;;
     esac >"$work/install" 2>&1 || return 1
     : >"$place/complete"

@@ -59,7 +59,10 @@ static void open_store(void)
                         .embedder = str_of("none"),
                         .plugin_path = str_of(plugins),
                         .log = hear_nothing };
-    PROMISE(quipu_open(&o, &store, &error) == QUIPU_OK);
+    int32_t code = quipu_open(&o, &store, &error);
+    if (code != QUIPU_OK)
+        fprintf(stderr, "fuzz_serve: %s\n", error.message);
+    PROMISE(code == QUIPU_OK);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         quipu_str json = str_of(texts[i]);
         PROMISE(quipu_put_json(store, &json, NULL, NULL, NULL, NULL) == QUIPU_OK);
