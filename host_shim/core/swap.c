@@ -32,7 +32,6 @@ int64_t swap_clock(void)
 int32_t swap_tell(swap *s, const char *phase, uint64_t done, uint64_t total)
 {
     quipu_swap_progress p = { .struct_size = sizeof p, .phase = str_of(phase), .done = done, .total = total };
-    swap_let_others_go(s); /* who is told may write */
     if (atomic_load(&s->q->closing))
         return fail(s->error, QUIPU_E_CANCELLED, NULL, "the handle is being closed; the old backend stays");
     if (s->tell && s->tell(s->context, &p) != 0)

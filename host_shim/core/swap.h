@@ -141,14 +141,12 @@ void swap_pace_begin(swap *s, size_t count);
 void swap_pace_end(swap *s);
 /* Between two records or revisions: it may be time to hold others, or to let them go on. */
 void swap_pace(swap *s);
-/* Before something that may take long, or writes to the old store. */
-void swap_let_others_go(swap *s);
 /* Before the switch, and at the end. */
 void swap_stop_pacing(swap *s);
 
 /* ---- swap_history.c ---- */
 
-/* The newest revision of the old store. */
+/* The newest revision of the old store; "" where there is none. */
 int32_t history_newest(swap *s, char out[REVISION_MAX]);
 /* What came after s->at: replays it, where revisions are carried over, and adds the records that changed to s->carry. */
 int32_t history_advance(swap *s);

@@ -51,6 +51,16 @@ static void raise_slice(pace *p, int64_t now)
     p->rises_at = now + SLICE_RISE_NS;
 }
 
+static void let_others_go(swap *s)
+{
+    pace *p = &s->pace;
+    if (!p->held)
+        return;
+    s->old.migrate->release(s->old.self);
+    p->held = false;
+    p->until = swap_clock() + GAP_NS;
+}
+
 void swap_pace(swap *s)
 {
     pace *p = &s->pace;
@@ -61,7 +71,7 @@ void swap_pace(swap *s)
     if (p->slice_ns == 0 || now < p->until)
         return;
     if (p->held) {
-        swap_let_others_go(s);
+        let_others_go(s);
         return;
     }
     quipu_call soon = { .struct_size = sizeof soon,
@@ -69,16 +79,6 @@ void swap_pace(swap *s)
                         .cancel = s->call ? s->call->cancel : NULL };
     p->held = s->old.migrate->hold(s->old.self, &soon, NULL) == QUIPU_OK; /* what is wrong the switch will say */
     p->until = swap_clock() + (p->held ? p->slice_ns : GAP_NS);
-}
-
-void swap_let_others_go(swap *s)
-{
-    pace *p = &s->pace;
-    if (!p->held)
-        return;
-    s->old.migrate->release(s->old.self);
-    p->held = false;
-    p->until = swap_clock() + GAP_NS;
 }
 
 /* ---- rounds ---- */
@@ -109,6 +109,6 @@ int32_t swap_catch_up(swap *s)
 
 void swap_stop_pacing(swap *s)
 {
-    swap_let_others_go(s);
+    let_others_go(s);
     s->pace = (pace){ .own_before = s->pace.own_before, .others = s->pace.others };
 }

@@ -101,8 +101,12 @@ static int32_t keep_name(void *context, const quipu_revision *r) QUIPU_NOEXCEPT
 int32_t history_newest(swap *s, char out[REVISION_MAX])
 {
     static const quipu_str head = QUIPU_STR_INIT("HEAD");
+    quipu_error why = { .struct_size = sizeof why };
     out[0] = '\0';
-    return s->old.history->resolve(s->old.self, &head, keep_name, out, s->call, s->error);
+    int32_t code = s->old.history->resolve(s->old.self, &head, keep_name, out, s->call, &why);
+    if (code != QUIPU_OK && code != QUIPU_E_NOT_FOUND)
+        *s->error = why;
+    return code == QUIPU_E_NOT_FOUND ? QUIPU_OK : code; /* a store that nobody wrote to may have none */
 }
 
 /* ---- replaying ---- */
@@ -324,6 +328,19 @@ static int32_t keep_id(void *context, const quipu_difference *d) QUIPU_NOEXCEPT
     return ids->bytes.failed ? QUIPU_E_NO_MEMORY : 0;
 }
 
+/* Of a store that had no revision when the swap began. */
+static int32_t note_all(swap *s)
+{
+    line l;
+    int32_t code = read_line(s, "", &l);
+    for (size_t i = 0; i < l.count && code == QUIPU_OK; i++) {
+        quipu_str spec = str_of(l.items[i].name);
+        code = s->old.history->diff(s->old.self, NULL, &spec, NULL, keep_id, &s->carry, s->call, s->error);
+    }
+    free(l.items);
+    return code;
+}
+
 static int32_t note_changes(swap *s, const char *newest)
 {
     quipu_str from = str_of(s->at), to = str_of(newest);
@@ -339,6 +356,8 @@ int32_t history_advance(swap *s)
         return code;
     if (s->at[0])
         code = note_changes(s, newest);
+    else if (!s->replays)
+        code = note_all(s);
     swap_pace_begin(s, s->carry.count);
     if (code == QUIPU_OK && s->replays)
         code = read_line(s, s->at, &l);

@@ -175,7 +175,8 @@ typedef struct quipu_swap_progress {
     uint64_t total;
 } quipu_swap_progress;
 
-/* Answers 0 to go on; anything else gives the swap up before it has switched, with QUIPU_E_CANCELLED. */
+/* Answers 0 to go on; anything else gives the swap up before it has switched, with QUIPU_E_CANCELLED. Others may be waiting meanwhile: it
+ * writes nothing to the store, and waits for nobody who does. */
 typedef int32_t (*quipu_swap_fn)(void *context, const quipu_swap_progress *progress) QUIPU_NOEXCEPT;
 
 /* Exchanges the backend while other threads go on calling: tries the new one on a scratch store, copies, carries over what is written

@@ -1,5 +1,5 @@
 /*
- * moved.c - the fence of a store that has moved away (the group "fence" of migrate/1): the file quipu/moved, which holds the new place.
+ * moved.c - the fence of a store that has moved away (the group "fence" of migrate/1): the file quipu/moved (sdk/fence.h).
  *
  * Every writer of Quipu asks for it under the store's lock, so that who comes after the fence sees it, and who came before has
  * moved the branch. A commit marks the place in the history, and makes sure that stock git, which takes no lock, has not moved the
@@ -9,50 +9,12 @@
 #include "backend.h"
 
 #include <base/fail.h>
-#include <errno.h>
-#include <sdk/abi_check.h>
-#include <sdk/change.h>
-#include <storage_git/os.h>
+#include <sdk/fence.h>
 #include <time.h>
-#include <unistd.h>
-
-#define MOVED_FILE "moved"
-
-static bool moved_path(const quipu_backend *self, buffer *out)
-{
-    buffer_printf(out, "%s/" MOVED_FILE, git_store_private(self->store));
-    return !out->failed;
-}
-
-/* Appends the place; nothing where there is no fence. */
-static int32_t read_place(const quipu_backend *self, buffer *out, quipu_error *error)
-{
-    buffer path = { 0 };
-    int32_t code = QUIPU_OK;
-    if (!moved_path(self, &path))
-        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to look for the fence");
-    else if (access(path.bytes, F_OK) == 0)
-        code = os_read_file(path.bytes, QUIPU_PLACE_MAX, out, error);
-    else if (errno != ENOENT)
-        code = fail_errno(error, errno, "cannot look for %s", path.bytes);
-    buffer_free(&path);
-    if (code == QUIPU_E_NOT_FOUND) /* taken away in between */
-        code = QUIPU_OK;
-    while (out->len > 0 && out->bytes[out->len - 1] == '\n')
-        out->bytes[--out->len] = '\0';
-    return code;
-}
 
 int32_t moved_check(const quipu_backend *self, quipu_error *error)
 {
-    buffer place = { 0 };
-    if (atomic_load(&self->past_fence))
-        return QUIPU_OK;
-    int32_t code = read_place(self, &place, error);
-    if (code == QUIPU_OK && place.len > 0)
-        code = fail(error, QUIPU_E_MOVED, "store", "the store has moved to %s: open that one", place.bytes);
-    buffer_free(&place);
-    return code;
+    return atomic_load(&self->past_fence) ? QUIPU_OK : fence_check(git_store_private(self->store), error);
 }
 
 int32_t moved_position(quipu_backend *self, char out[QUIPU_POSITION_MAX + 1], const quipu_call *call,
@@ -97,7 +59,7 @@ static int32_t fence_at(quipu_backend *self, git_transaction *t, const quipu_str
                         const quipu_change_set *as, quipu_error *error)
 {
     char head[OBJECT_ID_HEX + 1];
-    buffer path = { 0 };
+    const char *folder = git_store_private(self->store);
     bool lost = false;
     object_id_print(git_transaction_head(t), head);
     int32_t code = moved_check(self, error);
@@ -105,45 +67,28 @@ static int32_t fence_at(quipu_backend *self, git_transaction *t, const quipu_str
         code = fail(error, QUIPU_E_CONFLICT, "position", "the store has changed meanwhile: it stands at %s", head);
     if (code == QUIPU_OK)
         code = mark(self, t, place, as, error);
-    if (code == QUIPU_OK && !moved_path(self, &path))
-        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for the fence");
     if (code == QUIPU_OK)
-        code = os_replace_file(path.bytes, place->ptr, (size_t)place->len, true, error);
+        code = fence_set(folder, *place, error);
     if (code != QUIPU_OK) {
         git_abort(t);
-        buffer_free(&path);
         return code;
     }
     code = git_publish(t, &lost, error);
     if (code == QUIPU_OK && lost)
         code = fail(error, QUIPU_E_CONFLICT, "position", "another program moved the branch meanwhile");
     if (code != QUIPU_OK && code != QUIPU_E_UNCERTAIN)
-        os->unlink(path.bytes);
-    buffer_free(&path);
+        fence_drop(folder);
     return code == QUIPU_E_UNCERTAIN ? QUIPU_OK : code; /* the fence stands; only the mark may be lost in a power cut */
-}
-
-static int32_t check_place(const quipu_backend *self, const quipu_str *place, quipu_error *error)
-{
-    if (!place || !place->ptr || place->len == 0 || place->len > QUIPU_PLACE_MAX)
-        return fail(error, QUIPU_E_INVALID, "place", "a place has 1 to %d bytes", QUIPU_PLACE_MAX);
-    if (self->flags & QUIPU_OPEN_READ_ONLY)
-        return fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only");
-    return abi_check_text(*place, true, "place", error);
 }
 
 int32_t moved_fence(quipu_backend *self, const quipu_str *position, const quipu_str *place, const quipu_change_set *as,
                     const quipu_call *call, quipu_error *error)
 {
     int32_t code = check_entry(self, call, error);
-    if (code == QUIPU_OK && (!position || !position->ptr))
-        code = fail(error, QUIPU_E_INVALID, "position", "the position is missing");
     if (code == QUIPU_OK)
-        code = check_place(self, place, error);
+        code = fence_check_place(place, self->flags, error);
     if (code == QUIPU_OK)
-        code = change_set_check(as, error);
-    if (code == QUIPU_OK && as->changes.count)
-        code = fail(error, QUIPU_E_INVALID, "changes", "the set must be empty: a fence changes no record");
+        code = fence_check_set(position, as, error);
     if (code != QUIPU_OK)
         return code;
     git_transaction *t = self->held;
@@ -200,48 +145,24 @@ int32_t moved_unfence(quipu_backend *self, const quipu_str *place, uint32_t scop
                       quipu_error *error)
 {
     git_transaction *t;
-    buffer stands = { 0 }, path = { 0 };
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK && scope > QUIPU_UNFENCE_SELF)
         code = fail(error, QUIPU_E_INVALID, "scope", "%u is no scope of unfence", scope);
     if (code == QUIPU_OK)
-        code = check_place(self, place, error);
+        code = fence_check_place(place, self->flags, error);
     if (code == QUIPU_OK)
         code = git_begin(self->store, call, &t, error);
     if (code != QUIPU_OK)
         return code;
-    code = read_place(self, &stands, error);
-    if (code == QUIPU_OK && stands.len > 0 && !str_same(*place, str_make(stands.bytes, stands.len)))
-        code = fail(error, QUIPU_E_CONFLICT, "place", "the store has moved to %s", stands.bytes);
-    if (code == QUIPU_OK && !moved_path(self, &path))
-        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to take the fence away");
-    if (code == QUIPU_OK && scope == QUIPU_UNFENCE_ALL && stands.len > 0 && os->unlink(path.bytes) != 0 &&
-        errno != ENOENT)
-        code = fail_errno(error, errno, "cannot remove %s", path.bytes);
-    if (code == QUIPU_OK && scope == QUIPU_UNFENCE_ALL && stands.len > 0 &&
-        os_sync_folder(git_store_private(self->store)) != 0)
-        code = fail_errno(error, errno, "cannot sync %s", git_store_private(self->store));
+    code = fence_take(git_store_private(self->store), *place, scope, error);
     if (code == QUIPU_OK)
         atomic_store(&self->past_fence, scope == QUIPU_UNFENCE_SELF);
     git_abort(t);
-    buffer_free(&stands);
-    buffer_free(&path);
     return code;
 }
 
 int32_t moved_fenced(quipu_backend *self, quipu_sink_fn sink, void *context, const quipu_call *call, quipu_error *error)
 {
-    buffer place = { 0 };
     int32_t code = check_entry(self, call, error);
-    if (code == QUIPU_OK)
-        code = read_place(self, &place, error);
-    if (code == QUIPU_OK && place.len > 0) {
-        code = sink(context, place.bytes, place.len);
-        if (code > 0)
-            code = fail(error, QUIPU_E_INTERNAL, "sink", "the sink answered %d, which is no code", code);
-        else if (code < 0)
-            code = fail(error, code, NULL, "%s", error_text(code));
-    }
-    buffer_free(&place);
-    return code;
+    return code == QUIPU_OK ? fence_show(git_store_private(self->store), sink, context, error) : code;
 }

@@ -6,6 +6,7 @@
  *   faults.c      SQLite's result codes as errors   schema.c     the tables, their migrations, what is refused
  *   write.c       apply and the bulk way in         states.c     how the tables are read: the history (sdk/line.h)
  *   read.c        get, scan, search, stats          history.c, maintain.c, verify.c   the extensions
+ *   moved.c       the fence of a store that has moved away
  */
 #ifndef PLUGINS_SQLITE_BACKEND_H
 #define PLUGINS_SQLITE_BACKEND_H
@@ -26,6 +27,7 @@
 #include <sdk/views.h>
 #include <sdk/write_queue.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #define DATABASE_NAME "quipu.db"
@@ -89,8 +91,9 @@ enum { FTS_LEAVE, FTS_MAKE, FTS_DROP };
 
 struct quipu_backend {
     const quipu_host *host;
-    char *path; /* of the database; NULL: created, not open */
-    pid_t pid;  /* that opened it: in a forked child SQLite must not be touched */
+    char *path;   /* of the database; NULL: created, not open */
+    char *folder; /* that it is in */
+    pid_t pid;    /* that opened it: in a forked child SQLite must not be touched */
     uint32_t flags;
     bool durable;
     bool quote_subjects;
@@ -109,6 +112,8 @@ struct quipu_backend {
     pthread_mutex_t pool;   /* guards what follows */
     connection *idle;
     unsigned idle_count;
+    connection *holder;     /* keeps other writers waiting (moved.c); NULL: nobody does */
+    atomic_bool past_fence; /* this instance may write although the store has moved */
 };
 
 /* For the thread that makes vectors (read.c). */
@@ -176,6 +181,21 @@ extern const quipu_maintain_api sqlite_maintain;
 extern const quipu_migrate_api sqlite_migrate;
 extern const quipu_vectors_api sqlite_vectors;
 extern const quipu_verify_api sqlite_verify;
+
+/* ---- moved.c ---- */
+
+/* Refuses where the store has moved away. To be asked within a transaction that writes. */
+int32_t moved_check(const quipu_backend *self, quipu_error *error);
+int32_t moved_position(quipu_backend *self, char out[QUIPU_POSITION_MAX + 1], const quipu_call *call,
+                       quipu_error *error);
+int32_t moved_fence(quipu_backend *self, const quipu_str *position, const quipu_str *place, const quipu_change_set *as,
+                    const quipu_call *call, quipu_error *error);
+int32_t moved_unfence(quipu_backend *self, const quipu_str *place, uint32_t scope, const quipu_call *call,
+                      quipu_error *error);
+int32_t moved_fenced(quipu_backend *self, quipu_sink_fn sink, void *context, const quipu_call *call,
+                     quipu_error *error);
+int32_t moved_hold(quipu_backend *self, const quipu_call *call, quipu_error *error);
+void moved_release(quipu_backend *self);
 
 /* ---- settings.c, plugin.c ---- */
 

@@ -24,7 +24,7 @@ int32_t check_writable(const quipu_backend *self, const quipu_call *call, quipu_
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK && (self->flags & QUIPU_OPEN_READ_ONLY))
         code = fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only");
-    return code;
+    return code == QUIPU_OK ? moved_check(self, error) : code;
 }
 
 /* ---- life cycle ---- */
@@ -57,13 +57,16 @@ static void let_go(quipu_backend *self)
     views_close(self->views);
     self->views = NULL;
     if (self->pid == getpid()) {
+        moved_release(self);
         readers_close(self);
         connection_close(self->writer);
     }
-    self->idle = self->writer = NULL;
+    self->idle = self->writer = self->holder = NULL;
+    atomic_store(&self->past_fence, false);
     recent_ids_free(&self->unchanged);
     free(self->path);
-    self->path = NULL;
+    free(self->folder);
+    self->path = self->folder = NULL;
     self->immutable = false;
 }
 
@@ -102,7 +105,8 @@ static int32_t open_store(quipu_backend *self, const char *folder, const quipu_c
 {
     buffer path = { 0 };
     buffer_printf(&path, "%s/%s", folder, DATABASE_NAME);
-    if (path.failed) {
+    self->folder = str_dup(str_make(folder, strlen(folder)));
+    if (path.failed || !self->folder) {
         buffer_free(&path);
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open the store");
     }

@@ -290,6 +290,8 @@ static int32_t try_batch(transaction *t, write_request *batch, uint64_t *written
     connection_use(t->c, NULL, batch);
     int32_t code = connection_run(t->c, STATEMENT_BEGIN_WRITE, "waiting for the store", error);
     if (code == QUIPU_OK)
+        code = moved_check(t->self, error);
+    if (code == QUIPU_OK)
         code = revision_newest(t->c, &t->at, error);
     if (code == QUIPU_OK)
         code = look_for_words(t, error);
@@ -366,4 +368,13 @@ static int32_t sqlite_migrate_write(quipu_backend *self, const quipu_array *sets
     return code;
 }
 
-const quipu_migrate_api sqlite_migrate = { .struct_size = sizeof(quipu_migrate_api), .write = sqlite_migrate_write };
+const quipu_migrate_api sqlite_migrate = {
+    .struct_size = sizeof(quipu_migrate_api),
+    .write = sqlite_migrate_write,
+    .position = moved_position,
+    .fence = moved_fence,
+    .unfence = moved_unfence,
+    .fenced = moved_fenced,
+    .hold = moved_hold,
+    .release = moved_release,
+};

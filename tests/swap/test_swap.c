@@ -151,6 +151,7 @@ enum { STRANGERS = 3 };
 typedef struct stranger {
     quipu *q;
     int number;
+    unsigned pause_us; /* between two writes */
     atomic_int acknowledged;
     atomic_int end;
     char message[256];
@@ -170,6 +171,8 @@ static void *write_until_told(void *argument)
         s->end = quipu_put_json(s->q, &given, NULL, NULL, NULL, &error);
         s->acknowledged += s->end == QUIPU_OK;
         snprintf(s->message, sizeof s->message, "%s", error.message);
+        if (s->pause_us)
+            usleep(s->pause_us);
     }
     return NULL;
 }
@@ -188,15 +191,14 @@ static void check_stranger(quipu *q, stranger *s)
     swaps_close(s->q);
 }
 
-static void who_writes_to_the_old_store_is_led_to_the_new_one_and_has_lost_nothing(void **state)
+static void lead_strangers_from(const char *backend, unsigned pause_us)
 {
     static stranger strangers[STRANGERS];
     pthread_t threads[STRANGERS];
-    (void)state;
-    quipu *q = swaps_open(swaps_path("old"), "git");
+    quipu *q = swaps_open(swaps_path("old"), backend);
     swaps_fill(q, 200);
     for (int i = 0; i < STRANGERS; i++) {
-        strangers[i] = (stranger){ .q = swaps_open(swaps_path("old"), "git"), .number = i };
+        strangers[i] = (stranger){ .q = swaps_open(swaps_path("old"), backend), .number = i, .pause_us = pause_us };
         assert_int_equal(pthread_create(&threads[i], NULL, write_until_told, &strangers[i]), 0);
     }
     usleep(50000);
@@ -210,11 +212,46 @@ static void who_writes_to_the_old_store_is_led_to_the_new_one_and_has_lost_nothi
     assert_string_equal(quipu_store_path(q), swaps_path("new"));
     assert_int_equal(swaps_put(q, "z", "new"), QUIPU_OK);
     swaps_close(q);
-    q = swaps_open(swaps_path("old"), "git"); /* who names its backend reads what it held */
+    q = swaps_open(swaps_path("old"), backend); /* who names its backend reads what it held */
     assert_string_equal(quipu_store_path(q), swaps_path("old"));
     assert_string_equal(swaps_text(q, "z"), "");
     assert_int_equal(swaps_put(q, "z", "late"), QUIPU_E_MOVED);
     swaps_close(q);
+}
+
+static void who_writes_to_the_old_store_is_led_to_the_new_one_and_has_lost_nothing(void **state)
+{
+    (void)state;
+    lead_strangers_from("git", 0);
+}
+
+static bool is_built(const char *backend)
+{
+    const char *const *built = swaps_backends();
+    while (*built && strcmp(*built, backend) != 0)
+        built++;
+    return *built != NULL;
+}
+
+static void so_is_who_writes_to_a_database(void **state)
+{
+    (void)state;
+    if (!is_built("sqlite"))
+        skip();
+    lead_strangers_from(
+        "sqlite", swaps_sanitized() ? 20000 : 0); /* SQLite itself is not slowed down by a sanitizer, the swap is */
+}
+
+static void store_that_nobody_wrote_to_comes_along(void **state)
+{
+    (void)state;
+    for (const char *const *from = swaps_backends(); *from; from++) {
+        quipu *q = swaps_open(swaps_path("empty-%s", *from), *from);
+        swaps_swap(q, "memory", swaps_path("empty-from-%s", *from), QUIPU_SWAP_DROP_HISTORY);
+        assert_int_equal(swaps_digest_of(q).count, 0);
+        assert_int_equal(swaps_put(q, "a", "the first"), QUIPU_OK);
+        swaps_close(q);
+    }
 }
 
 /* Between copying and catching up each stranger is to write so many. */
@@ -647,6 +684,8 @@ int main(void)
                                         swaps_begin, swaps_end),
         cmocka_unit_test_setup_teardown(others_that_write_faster_than_the_target_do_not_keep_a_swap_for_ever,
                                         swaps_begin, swaps_end),
+        cmocka_unit_test_setup_teardown(so_is_who_writes_to_a_database, swaps_begin, swaps_end),
+        cmocka_unit_test_setup_teardown(store_that_nobody_wrote_to_comes_along, swaps_begin, swaps_end),
         cmocka_unit_test_setup_teardown(there_is_a_way_back, swaps_begin, swaps_end),
         cmocka_unit_test_setup_teardown(default_place_is_beside_the_old_one, swaps_begin, swaps_end),
         cmocka_unit_test_setup_teardown(place_that_holds_something_is_left_alone, swaps_begin, swaps_end),

@@ -42,7 +42,7 @@ typedef struct quipu_migrate_api {
     /* ---- group "fence": all or none; appended, to be read through QUIPU_HAS ---- */
 
     /* Where the store stands: text that is another one after each change that anybody made. [any-thread] [open] [may-block]
-     * out: receives it with a NUL byte. */
+     * With history/1 it is the name of the newest revision, "" where there is none. out: receives it with a NUL byte. */
     int32_t (*position)(quipu_backend *self, char out[QUIPU_POSITION_MAX + 1], const quipu_call *call,
                         quipu_error *error) QUIPU_NOEXCEPT;
 
