@@ -57,6 +57,11 @@ bool id_map_add(id_map *m, const object_id *id, uint32_t *number, bool *known)
     return true;
 }
 
+bool id_map_has(const id_map *m, const object_id *id)
+{
+    return m->size && *place_of(m, m->places, m->size, id) != 0;
+}
+
 void id_map_free(id_map *m)
 {
     free(m->ids);

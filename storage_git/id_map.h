@@ -18,6 +18,8 @@ typedef struct id_map {
 
 /* The number of an object, a new one where it was not met. *known (may be NULL): whether it was. False without memory. */
 bool id_map_add(id_map *m, const object_id *id, uint32_t *number, bool *known);
+/* Whether it was met. */
+bool id_map_has(const id_map *m, const object_id *id);
 void id_map_free(id_map *m);
 
 #endif

@@ -57,6 +57,7 @@ void edits_forget(edits *e)
     e->count = e->capacity = e->table_size = 0;
     memset(&e->tip, 0, sizeof e->tip);
     memset(e->covered, 0, sizeof e->covered);
+    id_map_free(&e->behind);
     atomic_store(&e->known, 0);
 }
 

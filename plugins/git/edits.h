@@ -19,6 +19,7 @@
 #include <sdk/record.h>
 #include <stdatomic.h>
 #include <storage_git/commits.h>
+#include <storage_git/id_map.h>
 
 enum { EDITS_COVERED = 8 };
 
@@ -38,6 +39,7 @@ typedef struct edits {
     object_id tip;                    /* all commits that lead to it were looked at; none: none was */
     object_id covered[EDITS_COVERED]; /* likewise */
     unsigned next_covered;
+    id_map behind;  /* what leads to a tip, gone through once where an older commit was asked for */
     size_t unsaved; /* commits of our own since the notes were saved */
     edits_entry *list;
     size_t count, capacity;

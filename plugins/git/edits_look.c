@@ -179,13 +179,48 @@ static bool is_covered(const edits *e, const object_id *commit_id)
     return is;
 }
 
+static int32_t add_parents(edits *e, const object_id *commit_id, quipu_error *error)
+{
+    commit c;
+    uint32_t number;
+    int32_t code = commit_read(e->objects, commit_id, &c, NULL);
+    if (code != QUIPU_OK) /* where history was cut off nothing lies behind it */
+        return QUIPU_OK;
+    for (unsigned i = 0; i < c.parent_count && code == QUIPU_OK; i++)
+        code = id_map_add(&e->behind, &c.parents[i], &number, NULL) ? QUIPU_OK : edits_no_memory(error);
+    commit_free(&c);
+    return code;
+}
+
+/* Whether it leads to the tip, or to one before: then it was looked at, too. Each commit is gone through once, however many are asked for. */
+static int32_t is_behind(edits *e, const object_id *commit_id, bool *behind, quipu_error *error)
+{
+    uint32_t number;
+    bool known;
+    int32_t code = QUIPU_OK;
+    *behind = id_map_has(&e->behind, commit_id);
+    if (*behind || object_id_is_none(&e->tip))
+        return QUIPU_OK;
+    if (!id_map_add(&e->behind, &e->tip, &number, &known))
+        return edits_no_memory(error);
+    for (uint32_t i = number; !known && i < e->behind.count && code == QUIPU_OK; i++) {
+        const object_id one = e->behind.ids[i];
+        code = add_parents(e, &one, error);
+    }
+    *behind = id_map_has(&e->behind, commit_id);
+    return code;
+}
+
 int32_t edits_cover(edits *e, const object_id *commit_id, quipu_error *error)
 {
     int32_t code = QUIPU_OK;
     pthread_mutex_lock(&e->lock);
     if (!e->loaded)
         edits_load(e);
-    if (!is_covered(e, commit_id)) {
+    bool covered = is_covered(e, commit_id);
+    if (!covered && time_of(e, commit_id) <= time_of(e, &e->tip))
+        code = is_behind(e, commit_id, &covered, error);
+    if (code == QUIPU_OK && !covered) {
         code = look_from(e, &e->tip, commit_id, error);
         if (is_gone(code) && !object_id_is_none(&e->tip)) { /* where we were, somebody has taken away */
             static const object_id none;
