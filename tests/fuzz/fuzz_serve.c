@@ -90,10 +90,10 @@ static quipu_str take_line(quipu_str *rest)
     return line;
 }
 
-static bool holds_secret(const buffer *body)
+static bool holds_secret(const void *bytes, size_t len)
 {
-    for (size_t i = 0; i + sizeof SECRET - 1 <= body->len; i++)
-        if (memcmp(body->bytes + i, SECRET, sizeof SECRET - 1) == 0)
+    for (size_t i = 0; i + sizeof SECRET - 1 <= len; i++)
+        if (memcmp((const char *)bytes + i, SECRET, sizeof SECRET - 1) == 0)
             return true;
     return false;
 }
@@ -102,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const methods[] = { "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "BREW" };
     static const char *const headers[] = { "Host", "Origin", "Authorization", "X-API-Key" };
-    if (size == 0)
+    if (size == 0 || holds_secret(data, size)) /* what is said to us may be said back */
         return 0;
     if (!store) {
         PROMISE(mkdtemp(folder));
@@ -134,7 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     web_answer a = { 0 };
     serve_handle(served, &r, &a);
     PROMISE(a.status >= 200 && a.status < 600 && a.status != 500 && a.status != 502);
-    PROMISE(a.body.len > 0 && !holds_secret(&a.body));
+    PROMISE(a.body.len > 0 && !holds_secret(a.body.bytes, a.body.len));
     if (!a.type) {
         cJSON *tree = NULL;
         PROMISE(json_parse(str_make(a.body.bytes, a.body.len), &tree, NULL) == QUIPU_OK);
