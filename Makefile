@@ -231,12 +231,12 @@ test-clients: all
 test-mutants:
 	@$(MAKE) --no-print-directory test T=test_mutants
 
-# Left to the sanitizers: test_loader, whose cut-short plugin makes valgrind itself give up; test_host and test_fresh_vectors, whose forked
+# Left to the sanitizers: test_loader, whose cut-short plugin makes valgrind itself give up; test_host, test_fresh_vectors and test_embed_thread, whose forked
 # children end with what they inherited; test_sqlite_backend, which starts itself anew; test_vector_index and test_index_vectors, whose matrix products
 # would take ten minutes, and test_maintain, whose busy store would.
 VALGRIND := valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=99 \
 	--suppressions=tests/suppressions/valgrind.supp
-VALGRIND_SKIP ?= test_loader test_host test_repack test_git_processes test_vector_index test_index_vectors test_sqlite_backend test_maintain test_fresh_vectors
+VALGRIND_SKIP ?= test_loader test_host test_repack test_git_processes test_vector_index test_index_vectors test_sqlite_backend test_maintain test_fresh_vectors test_embed_thread
 VALGRIND_PROGRAMS = $(filter-out $(VALGRIND_SKIP:%=$(B)/tests/%),$(patsubst %.c,$(B)/tests/%,$(notdir $(filter tests/unit/%,$(TEST_C)))))
 test-valgrind: $(B)/tests/runner $(TEST_PROGRAMS) all $(MUTANTS)
 	@OPENBLAS_NUM_THREADS=1 OPENBLAS_CORETYPE=Haswell $(RUN_TESTS) -l 600 -w 'exec $(VALGRIND) "$$@"' $(VALGRIND_PROGRAMS)

