@@ -92,7 +92,7 @@ static void say(const mcp_server *server, mcp_session *session, quipu_str line)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     mcp_session session;
-    size_t profiles = 0;
+    size_t profiles = 1;
     if (size == 0)
         return 0;
     if (!store)
