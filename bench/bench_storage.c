@@ -473,7 +473,8 @@ static void slow_peers(long n)
 int main(void)
 {
     const char *build = getenv("BUILD"), *base = getenv("TMPDIR");
-    char plugin_path[512], command[200];
+    static char plugin_path[512];
+    char command[200];
     long n = number("N", 10000), bulk = number("BULK", n * 10), adds = number("ADDS", 500);
     snprintf(plugin_path, sizeof plugin_path, "%s/plugins", build ? build : "build");
     plugins = plugin_path;

@@ -234,7 +234,7 @@ static int32_t open_damaged(git_store *s, quipu_error *error)
 
 static int32_t open_sound(git_store *s, bool is_there, bool *made, quipu_error *error)
 {
-    object_id head;
+    object_id head = { { 0 } };
     int32_t code = s->options.read_only ? QUIPU_OK : open_for_writing(s, is_there, error);
     if (code == QUIPU_OK && !s->options.read_only && !s->options.durable)
         code = late_sync_create(s->path, &s->late, error);
