@@ -11,6 +11,7 @@ enum { DEPTH_MAX = 64 };
 typedef struct diff {
     object_reader *reader;
     buffer path; /* of the folder at hand, with a '/' at its end where it is not the root */
+    bool part;   /* below a folder: who asks wants to read what is there, and a submodule is no file of this store */
     tree_change_fn visit;
     void *context;
     quipu_error *error;
@@ -64,7 +65,9 @@ static int32_t merge_walk(diff *d, const buffer *a_tree, const buffer *b_tree, u
     int32_t code = QUIPU_OK;
     while (code == QUIPU_OK && !*damaged && (a_more || b_more)) {
         int order = !a_more ? 1 : !b_more ? -1 : tree_order(a.name, a.name_len, a.folder, b.name, b.name_len, b.folder);
-        code = diff_entry(d, order <= 0 ? &a : NULL, order >= 0 ? &b : NULL, depth);
+        const tree_entry *first = order <= 0 && !(d->part && a.submodule) ? &a : NULL;
+        const tree_entry *second = order >= 0 && !(d->part && b.submodule) ? &b : NULL;
+        code = first || second ? diff_entry(d, first, second, depth) : QUIPU_OK;
         if (order <= 0)
             a_more = tree_next(a_tree, &a_at, &a, damaged);
         if (order >= 0)
@@ -102,7 +105,7 @@ static int32_t below(objects *o, const object_id *root, const char *prefix, obje
 int32_t tree_diff(objects *o, const object_id *from, const object_id *to, const char *prefix, tree_change_fn visit,
                   void *context, quipu_error *error)
 {
-    diff d = { .visit = visit, .context = context, .error = error };
+    diff d = { .part = *prefix != '\0', .visit = visit, .context = context, .error = error };
     object_id before, after;
     buffer_append_text(&d.path, prefix);
     if (*prefix)

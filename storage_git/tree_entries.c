@@ -37,6 +37,7 @@ bool tree_next(const buffer *tree, size_t *offset, tree_entry *out, bool *damage
     out->offset = *offset;
     out->len = (size_t)(end - at) + 21;
     out->folder = space - at == 5 && memcmp(at, "40000", 5) == 0;
+    out->submodule = space - at == 6 && memcmp(at, "160000", 6) == 0;
     *offset += out->len;
     return true;
 }

@@ -15,6 +15,7 @@ typedef struct tree_entry {
     size_t offset; /* of the entry in the tree */
     size_t len;    /* of the entry */
     bool folder;   /* a tree; else a file, a link or a submodule */
+    bool submodule;
 } tree_entry;
 
 /* The entry at *offset, which moves past it. False at the end; *damaged is set where the bytes are not a tree. */

@@ -37,7 +37,8 @@ typedef struct tree_change {
 
 typedef int32_t (*tree_change_fn)(void *context, const tree_change *change);
 
-/* Visits every file below `prefix` ("" for all; else a folder) that differs between two trees (none: empty), in the order of paths.
+/* Visits every file below `prefix` ("" for all; else a folder) that differs between two trees (none: empty), in the order of paths. Below a
+ * folder submodules are passed over: what they name is in another repository.
  * A non-zero answer of the visitor ends it and is returned. */
 int32_t tree_diff(objects *o, const object_id *from, const object_id *to, const char *prefix, tree_change_fn visit,
                   void *context, quipu_error *error);

@@ -81,6 +81,14 @@ past() {
 }
 check search_as_of_finds_what_was_there_then past
 
+submodule() { # below records/ and elsewhere: it stays, and is in nobody's way
+    few && commit=$(git -C W rev-parse HEAD) && git -C W update-index --add --cacheinfo "160000,$commit,records/sub" &&
+        git -C W update-index --add --cacheinfo "160000,$commit,vendor/lib" && git -C W commit -q -m "two submodules" && git -C W push -q &&
+        ok list --json && prints '"id":"a"' && ok search harbour --json && prints '"id":"a"' && ok add "more" --id c && ok verify -q && ok maintain &&
+        ok diff HEAD~2 HEAD && git -C store ls-tree -r HEAD >out && prints '^160000 commit .*records/sub$' '^160000 commit .*vendor/lib$' && clean
+}
+check a_submodule_is_passed_over_and_stays submodule
+
 packs_only() {
     few && edit a harbour station && git -C W push -q && ok add "another" && git -C store count-objects -v >out &&
         prints '^count: 0$' '^garbage: 0$' && clean
