@@ -36,7 +36,7 @@ CSTD    := -std=c11 -D_POSIX_C_SOURCE=200809L -D_XOPEN_SOURCE=700
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 FORTIFY := $(if $(SAN)$(filter -O0 -Og,$(OPT)),-U_FORTIFY_SOURCE,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 HARDEN  := -fstack-protector-strong $(call has_flag,-fstack-clash-protection) $(FORTIFY)
-SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 $(call has_flag,-Wno-format-truncation) $(call has_flag,-Wno-maybe-uninitialized))
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 $(call has_flag,-Wno-format-truncation) $(call has_flag,-Wno-format-overflow) $(call has_flag,-Wno-maybe-uninitialized))
 INCLUDES := -I. -Iplugin_api -Ihost_shim/include -Iplugins
 SYSTEM_INCLUDES := $(shell pkg-config --cflags openblas 2>/dev/null; pkg-config --cflags libpq 2>/dev/null)
 override CFLAGS += $(CSTD) $(OPT) -g $(WARN) $(HARDEN) -fPIC -fvisibility=hidden -pthread $(INCLUDES) $(SYSTEM_INCLUDES) \
