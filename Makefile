@@ -192,7 +192,7 @@ $(B)/tests/runner: $(call objects,tests/runner.c)
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^
 
 # Seconds that one test program may take, and how many run at once.
-TEST_LIMIT ?= $(if $(SAN),400,120)
+TEST_LIMIT ?= $(if $(SAN),900,300)
 JOBS ?= 2
 SANITIZER_ENV := ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 \
 	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/suppressions/lsan.supp:print_suppressions=0 \

@@ -58,7 +58,7 @@ static int32_t enter_embedder(quipu *q, passage *p, quipu_error *error)
 
 int32_t quipu_read_model(quipu *q, quipu_model *out, quipu_error *error)
 {
-    passage p;
+    passage p = { NULL, NULL };
     int32_t code = enter_embedder(q, &p, error);
     if (code != QUIPU_OK)
         return code;
@@ -68,7 +68,7 @@ int32_t quipu_read_model(quipu *q, quipu_model *out, quipu_error *error)
 int32_t quipu_embed_texts(quipu *q, const quipu_array *texts, uint32_t purpose, quipu_vector_fn visit, void *context,
                           const quipu_call *call, quipu_error *error)
 {
-    passage p;
+    passage p = { NULL, NULL };
     if (!texts || !visit || purpose > QUIPU_EMBED_QUERY)
         return fail(error, QUIPU_E_INVALID,
                     !texts   ? "texts"

@@ -258,7 +258,8 @@ static void a_multi_pack_index_that_names_what_is_gone_is_taken_away(void **stat
     shell("mkdir objects/pack/multi-pack-index.d && touch objects/pack/multi-pack-index.d/multi-pack-index-chain");
     git_store_close(s);
     s = open_store();
-    shell("! test -e objects/pack/multi-pack-index && ! test -e objects/pack/multi-pack-index.d/multi-pack-index-chain");
+    shell(
+        "! test -e objects/pack/multi-pack-index && ! test -e objects/pack/multi-pack-index.d/multi-pack-index-chain");
     shell("cp multi-pack-index objects/pack/");
     commit_file(s, 1000);
     assert_int_equal(repack(s, &no_limits), REPACK_DONE);
