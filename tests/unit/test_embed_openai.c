@@ -277,7 +277,8 @@ static void what_passes_is_tried_again(void **state)
         assert_three(&a);
         assert_int_equal(embed_server_requests(server), 2);
         int64_t took = (monotonic_now() - began) / 1000000;
-        assert_true(took >= (passing[i] == STEP_429 ? 1000 : 250)); /* Retry-After is honoured */
+        int64_t least = passing[i] == STEP_429 ? 900 : 100; /* Retry-After; else a pause that is drawn at random */
+        assert_true(took >= least);
     }
     api("openai")->destroy(e);
 }
