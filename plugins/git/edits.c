@@ -58,6 +58,7 @@ void edits_forget(edits *e)
     memset(&e->tip, 0, sizeof e->tip);
     memset(e->covered, 0, sizeof e->covered);
     id_map_free(&e->behind);
+    buffer_free(&e->pending);
     atomic_store(&e->known, 0);
 }
 

@@ -40,6 +40,7 @@ typedef struct edits {
     object_id covered[EDITS_COVERED]; /* likewise */
     unsigned next_covered;
     id_map behind;  /* what leads to a tip, gone through once where an older commit was asked for */
+    buffer pending; /* object_id: of these, those whose parents were not gone through yet */
     size_t unsaved; /* commits of our own since the notes were saved */
     edits_entry *list;
     size_t count, capacity;

@@ -179,35 +179,52 @@ static bool is_covered(const edits *e, const object_id *commit_id)
     return is;
 }
 
-static int32_t add_parents(edits *e, const object_id *commit_id, quipu_error *error)
+/* Notes that a commit lies behind the tip; what lies behind itself is gone through later. */
+static int32_t note_behind(edits *e, const object_id *commit_id, quipu_error *error)
 {
-    commit c;
     uint32_t number;
-    int32_t code = commit_read(e->objects, commit_id, &c, NULL);
-    if (code != QUIPU_OK) /* where history was cut off nothing lies behind it */
+    bool known;
+    if (!id_map_add(&e->behind, commit_id, &number, &known))
+        return edits_no_memory(error);
+    if (!known)
+        buffer_append(&e->pending, commit_id, sizeof *commit_id);
+    return e->pending.failed ? edits_no_memory(error) : QUIPU_OK;
+}
+
+/* Goes on from the commit that was noted last; *done where that is older than `least`, and what is asked for cannot lie behind it. */
+static int32_t note_parents(edits *e, int64_t least, bool *done, quipu_error *error)
+{
+    object_id last;
+    commit c;
+    int32_t code = QUIPU_OK;
+    memcpy(&last, e->pending.bytes + e->pending.len - sizeof last, sizeof last);
+    if (commit_read(e->objects, &last, &c, NULL) != QUIPU_OK) { /* where history was cut off nothing lies behind it */
+        e->pending.len -= sizeof last;
         return QUIPU_OK;
-    for (unsigned i = 0; i < c.parent_count && code == QUIPU_OK; i++)
-        code = id_map_add(&e->behind, &c.parents[i], &number, NULL) ? QUIPU_OK : edits_no_memory(error);
+    }
+    *done = c.committed < least;
+    if (!*done)
+        e->pending.len -= sizeof last;
+    for (unsigned i = 0; i < c.parent_count && code == QUIPU_OK && !*done; i++)
+        code = note_behind(e, &c.parents[i], error);
     commit_free(&c);
     return code;
 }
 
-/* Whether it leads to the tip, or to one before: then it was looked at, too. Each commit is gone through once, however many are asked for. */
-static int32_t is_behind(edits *e, const object_id *commit_id, bool *behind, quipu_error *error)
+/* Whether it leads to the tip, or to one before: then it was looked at, too. Each commit is gone through once, however many are asked
+ * for, the latest first and no further than to the one that is asked for: mostly that is close by. A clock that went back may hide it;
+ * then it is compared with the tip. */
+static int32_t is_behind(edits *e, const object_id *commit_id, int64_t time, bool *behind, quipu_error *error)
 {
-    uint32_t number;
-    bool known;
+    bool done = false;
     int32_t code = QUIPU_OK;
     *behind = id_map_has(&e->behind, commit_id);
-    if (*behind || object_id_is_none(&e->tip))
-        return QUIPU_OK;
-    if (!id_map_add(&e->behind, &e->tip, &number, &known))
-        return edits_no_memory(error);
-    for (uint32_t i = number; !known && i < e->behind.count && code == QUIPU_OK; i++) {
-        const object_id one = e->behind.ids[i];
-        code = add_parents(e, &one, error);
+    if (!*behind && !object_id_is_none(&e->tip))
+        code = note_behind(e, &e->tip, error);
+    while (code == QUIPU_OK && !*behind && !done && e->pending.len > 0) {
+        code = note_parents(e, time, &done, error);
+        *behind = id_map_has(&e->behind, commit_id);
     }
-    *behind = id_map_has(&e->behind, commit_id);
     return code;
 }
 
@@ -218,8 +235,9 @@ int32_t edits_cover(edits *e, const object_id *commit_id, quipu_error *error)
     if (!e->loaded)
         edits_load(e);
     bool covered = is_covered(e, commit_id);
-    if (!covered && time_of(e, commit_id) <= time_of(e, &e->tip))
-        code = is_behind(e, commit_id, &covered, error);
+    int64_t time = covered ? 0 : time_of(e, commit_id);
+    if (!covered && time <= time_of(e, &e->tip))
+        code = is_behind(e, commit_id, time, &covered, error);
     if (code == QUIPU_OK && !covered) {
         code = look_from(e, &e->tip, commit_id, error);
         if (is_gone(code) && !object_id_is_none(&e->tip)) { /* where we were, somebody has taken away */
