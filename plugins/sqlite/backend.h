@@ -132,6 +132,8 @@ int32_t connection_open(quipu_backend *self, bool writing, connection **out, qui
 void connection_close(connection *c); /* NULL is nothing to do */
 /* From now on it is used for this call, or for this batch. */
 void connection_use(connection *c, const quipu_call *call, write_request *batch);
+/* A pause before the next attempt, by how many there were; false where nobody has time for one. */
+bool connection_wait(connection *c, int times);
 /* The statement, reset and without values; NULL and `error` where it cannot be had. */
 sqlite3_stmt *connection_statement(connection *c, int name, quipu_error *error);
 /* Runs a statement that shows no rows. */

@@ -38,14 +38,18 @@ static bool may_wait(connection *c)
     return deadline || monotonic_now() < c->until_ns;
 }
 
-static int wait_busy(void *context, int times)
+bool connection_wait(connection *c, int times)
 {
-    connection *c = context;
     struct timespec pause = { 0, times < 5 ? 200000 : times < 20 ? 1000000 : 5000000 };
     if (!may_wait(c))
-        return 0;
+        return false;
     nanosleep(&pause, NULL);
-    return 1;
+    return true;
+}
+
+static int wait_busy(void *context, int times)
+{
+    return connection_wait(context, times);
 }
 
 static int look_at_call(void *context)

@@ -141,13 +141,30 @@ static int32_t look(connection *c, int64_t *version, quipu_error *error)
     return QUIPU_OK;
 }
 
-/* WAL lets readers and a writer work side by side. Where a file system cannot have it, the rollback journal is as durable. */
+/* The same as of one moment: another process may be making the tables. */
+static int32_t look_once(connection *c, int64_t *version, quipu_error *error)
+{
+    static const char doing[] = "opening the store";
+    int32_t code = execute(c, "BEGIN", doing, error);
+    if (code != QUIPU_OK)
+        return code;
+    code = look(c, version, error);
+    sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+    return code;
+}
+
+/* WAL lets readers and a writer work side by side. Where a file system cannot have it, the rollback journal is as durable. Of two that
+ * switch at once SQLite lets one go on, and tells the other without asking its busy handler. */
 static int32_t choose_journal(quipu_backend *self, connection *c, quipu_error *error)
 {
     sqlite3_stmt *s = NULL;
     int rc = sqlite3_prepare_v2(c->db, "PRAGMA journal_mode=WAL", -1, &s, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(s);
+    for (int times = 0; (rc & 0xff) == SQLITE_BUSY && connection_wait(c, times); times++) {
+        sqlite3_reset(s);
+        rc = sqlite3_step(s);
+    }
     bool wal = rc == SQLITE_ROW && sqlite3_stricmp((const char *)sqlite3_column_text(s, 0), "wal") == 0;
     int32_t code = rc == SQLITE_ROW || rc == SQLITE_DONE ? QUIPU_OK : sqlite_fail(c, rc, "opening the store", error);
     sqlite3_finalize(s);
@@ -203,7 +220,7 @@ static int32_t settle_words(quipu_backend *self, connection *c, quipu_error *err
 int32_t schema_check(quipu_backend *self, connection *c, quipu_error *error)
 {
     int64_t version = 0;
-    int32_t code = look(c, &version, error);
+    int32_t code = look_once(c, &version, error);
     if (code != QUIPU_OK)
         return code;
     if (self->flags & QUIPU_OPEN_READ_ONLY)
