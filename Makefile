@@ -37,7 +37,7 @@ WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -W
 FORTIFY := $(if $(SAN)$(filter -O0 -Og,$(OPT)),-U_FORTIFY_SOURCE,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 HARDEN  := -fstack-protector-strong $(call has_flag,-fstack-clash-protection) $(FORTIFY)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 $(call has_flag,-Wno-format-truncation) $(call has_flag,-Wno-format-overflow) $(call has_flag,-Wno-maybe-uninitialized))
-INCLUDES := -I. -Iplugin_api -Ihost_shim/include -Iplugins
+INCLUDES := -I. -Iplugin_api -Ihost_shim/include -Ihost_shim -Iplugins
 SYSTEM_INCLUDES := $(shell pkg-config --cflags openblas 2>/dev/null; pkg-config --cflags libpq 2>/dev/null)
 override CFLAGS += $(CSTD) $(OPT) -g $(WARN) $(HARDEN) -fPIC -fvisibility=hidden -pthread $(INCLUDES) $(SYSTEM_INCLUDES) \
 	-DQUIPU_VERSION='"$(VERSION)"' $(SANFLAGS)
@@ -55,7 +55,7 @@ SDK_OBJ     := $(call objects,$(wildcard plugins/sdk/*/*.c))
 STORAGE_OBJ := $(call objects,$(filter-out storage_git/os.c,$(wildcard storage_git/*.c)))
 OS_OBJ      := $(call objects,$(wildcard storage_git/os.c))
 CORE_OBJ    := $(call objects,$(wildcard host_shim/core/*.c host_shim/memory/*.c host_shim/validate/*.c))
-SERVE_OBJ   := $(call objects,$(wildcard host_shim/serve/*.c))
+SERVE_OBJ   := $(call objects,$(wildcard host_shim/serve/*/*.c host_shim/serve/*/*/*.c))
 CLI_OBJ     := $(call objects,$(wildcard host_shim/cli/*.c)) $(B)/gen/embedded.o
 
 LIBBASE    := $(B)/lib/libbase.a

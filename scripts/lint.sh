@@ -70,7 +70,7 @@ check_cppcheck() {
     command -v cppcheck >/dev/null || { skip "cppcheck" "not installed" && return; }
     if cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr -j "$(nproc)" --platform=unix64 \
         --enable=warning,performance,portability --suppressions-list=.cppcheck-suppressions \
-        -Iplugin_api -Ihost_shim/include -Iplugins -I. -DQUIPU_VERSION='"0"' -D__ELF__ -D__GNUC__=12 -D__x86_64__ \
+        -Iplugin_api -Ihost_shim/include -Ihost_shim -Iplugins -I. -DQUIPU_VERSION='"0"' -D__ELF__ -D__GNUC__=12 -D__x86_64__ \
         "${sources[@]}" 2>"$work/out"; then
         good "cppcheck: ${#sources[@]} files"
     else

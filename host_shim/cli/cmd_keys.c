@@ -4,7 +4,7 @@
 #endif
 #include "cli.h"
 
-#include "../serve/keys.h"
+#include <serve/http/keys.h>
 
 #include <base/fail.h>
 #include <sdk/json.h>

@@ -1,5 +1,5 @@
 /* cmd_mcp.c - `quipu mcp`: the store as a server of the Model Context Protocol, on standard input and output. */
-#include "../serve/mcp_stdio.h"
+#include <serve/mcp/stdio.h>
 #include "cli.h"
 
 #include <errno.h>

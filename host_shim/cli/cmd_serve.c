@@ -9,8 +9,8 @@
 #endif
 #include "cli.h"
 
-#include "../serve/listen.h"
-#include "../serve/web_server.h"
+#include <serve/http/listen.h>
+#include <serve/http/web_server.h>
 
 #include <base/fail.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-#include <host_shim/serve/mcp.h>
+#include <host_shim/serve/mcp/mcp.h>
 #include <quipu.h>
 #include <sdk/json.h>
 #include <unistd.h>

@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 
-#include <host_shim/serve/serve.h>
+#include <host_shim/serve/http/serve.h>
 #include <quipu.h>
 #include <sdk/json.h>
 #include <unistd.h>

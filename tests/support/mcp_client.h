@@ -4,7 +4,7 @@
 #ifndef TESTS_MCP_CLIENT_H
 #define TESTS_MCP_CLIENT_H
 
-#include <host_shim/serve/mcp.h>
+#include <host_shim/serve/mcp/mcp.h>
 
 /* A modern request's _meta, to be put into params. */
 #define MCP_MODERN                                                                                                     \

@@ -6,7 +6,7 @@
 
 #include <base/buffer.h>
 #include <cjson/cJSON.h>
-#include <host_shim/serve/serve.h>
+#include <host_shim/serve/http/serve.h>
 
 /* A fresh store, and what is served from it. options: its q and nothing else is filled in; NULL: all defaults. backend: NULL: memory.
  * store: a folder for those that need one, or NULL. Ends the test where that fails. */

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include <host_shim/serve/mcp_schema.h>
+#include <host_shim/serve/mcp/schema.h>
 #include <sdk/json.h>
 #include <stdio.h>
 #include <tests/support/mcp_client.h>

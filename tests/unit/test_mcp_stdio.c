@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include <host_shim/serve/mcp_stdio.h>
+#include <host_shim/serve/mcp/stdio.h>
 #include <poll.h>
 #include <sdk/json.h>
 #include <signal.h>

@@ -11,8 +11,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <host_shim/serve/listen.h>
-#include <host_shim/serve/web_server.h>
+#include <host_shim/serve/http/listen.h>
+#include <host_shim/serve/http/web_server.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
