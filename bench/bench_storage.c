@@ -251,7 +251,7 @@ static void compare_filling(long n, long per_commit, const char *what)
     catch_up(q, n, what);
     time_opening(store, what);
     double before = bench_processor_of_children();
-    double theirs = peer_fast_import(other, n, per_commit);
+    double their_tail, theirs = peer_fast_import(other, n, per_commit, &their_tail);
     double processor = (double)n / (bench_processor_of_children() - before);
     snprintf(to, sizeof to, "git fast-import, %s", what);
     bench_value(to, theirs, "records/s");
@@ -263,6 +263,7 @@ static void compare_filling(long n, long per_commit, const char *what)
     snprintf(subject, sizeof subject, "last tenth, %s", what);
     bench_ratio(subject, "second tenth", ours.tail);
     bench_ratio("the same for each second of processor time", "second tenth", ours.tail_processor);
+    bench_ratio("last tenth, git fast-import", "second tenth", their_tail);
     if (per_commit == 1)
         compare_packed(store, other);
     snprintf(command, sizeof command, "rm -rf '%s' '%s'", store, other);

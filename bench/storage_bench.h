@@ -30,7 +30,8 @@ int bench_compare(const void *a, const void *b); /* doubles, for qsort */
 
 /* ---- the peers: each works in a new folder `at`, and answers with records a second ---- */
 
-double peer_fast_import(const char *at, long n, long per_commit);
+/* *tail: the rate of the last tenth against the second. */
+double peer_fast_import(const char *at, long n, long per_commit, double *tail);
 double peer_git_command(const char *at, long n);
 double peer_libgit2(const char *at, long n);
 /* One row a transaction from so many threads; 0 where SQLite is not there. */

@@ -90,21 +90,25 @@ static void fill_tables(void)
         lengths[i] = length_code(i);
 }
 
-static void put(writer *w, code c)
+/* Inline, and on a writer of one's own: bytes that are written through a pointer might else be the writer itself, for all that the compiler
+ * knows, which would read it anew for each code. */
+static inline void put(writer *w, code c)
 {
     w->held |= (uint64_t)c.bits << w->count;
     w->count += c.count;
-    for (; w->count >= 32; w->count -= 32, w->held >>= 32) {
-        w->to[0] = (uint8_t)w->held;
-        w->to[1] = (uint8_t)(w->held >> 8);
-        w->to[2] = (uint8_t)(w->held >> 16);
-        w->to[3] = (uint8_t)(w->held >> 24);
-        w->to += 4;
-    }
+    if (w->count < 32) /* a code has 18 bits at most */
+        return;
+    w->to[0] = (uint8_t)w->held;
+    w->to[1] = (uint8_t)(w->held >> 8);
+    w->to[2] = (uint8_t)(w->held >> 16);
+    w->to[3] = (uint8_t)(w->held >> 24);
+    w->to += 4;
+    w->count -= 32;
+    w->held >>= 32;
 }
 
 /* Each power of two has two symbols of five bits. */
-static void put_distance(writer *w, uint32_t distance)
+static inline void put_distance(writer *w, uint32_t distance)
 {
     uint32_t over = distance - 1, symbol = over, extra = 0;
     if (over >= 4) {
@@ -141,20 +145,21 @@ static size_t match_length(const uint8_t *a, const uint8_t *b, size_t most)
     return n;
 }
 
-static void put_match(writer *w, size_t length, size_t distance)
+static inline void put_match(writer *w, size_t length, size_t distance)
 {
     put(w, lengths[length]);
     put_distance(w, (uint32_t)distance);
 }
 
-static void put_literals(writer *w, const uint8_t *bytes, size_t from, size_t to)
+static inline void put_literals(writer *w, const uint8_t *bytes, size_t from, size_t to)
 {
     for (; from < to; from++)
         put(w, symbols[bytes[from]]);
 }
 
-static void put_block(short_deflate *d, const uint8_t *bytes, size_t len, writer *w)
+static writer put_block(short_deflate *d, const uint8_t *bytes, size_t len, writer own)
 {
+    writer *w = &own;
     size_t at = 0;
     put(w, (code){ 1 | 1 << 1, 3 }); /* the last block; fixed code */
     while (at + MATCH_MIN <= len) {
@@ -173,6 +178,7 @@ static void put_block(short_deflate *d, const uint8_t *bytes, size_t len, writer
     }
     put_literals(w, bytes, at, len);
     put_end(w);
+    return own;
 }
 
 /* Where the entry at `at` ends; at the end of all where it is none. */
@@ -184,8 +190,9 @@ static size_t entry_end(const uint8_t *bytes, size_t at, size_t len)
 }
 
 /* Each entry begins as the one before it does, and its name ends so; the id between the two is like nothing else, and not looked at. */
-static void put_tree_block(const uint8_t *bytes, size_t len, writer *w)
+static writer put_tree_block(const uint8_t *bytes, size_t len, writer own)
 {
+    writer *w = &own;
     put(w, (code){ 1 | 1 << 1, 3 });
     for (size_t at = 0, before = 0, end; at < len; before = at, at = end) {
         end = entry_end(bytes, at, len);
@@ -203,6 +210,7 @@ static void put_tree_block(const uint8_t *bytes, size_t len, writer *w)
         put_literals(w, bytes, from, end);
     }
     put_end(w);
+    return own;
 }
 
 static uint8_t *put_stored(const uint8_t *bytes, size_t len, uint8_t *to)
@@ -252,7 +260,7 @@ static size_t finish(writer w, const void *bytes, size_t len, uint8_t *head)
 size_t short_deflate_tree(const void *bytes, size_t len, void *to)
 {
     writer w = { .to = (uint8_t *)to + ZLIB_HEAD };
-    put_tree_block(bytes, len, &w);
+    w = put_tree_block(bytes, len, w);
     return finish(w, bytes, len, to);
 }
 
@@ -263,7 +271,7 @@ size_t short_deflate_zlib(short_deflate *d, const void *bytes, size_t len, void 
         memset(d->places, 0, sizeof d->places);
         d->begin = 1;
     }
-    put_block(d, bytes, len, &w);
+    w = put_block(d, bytes, len, w);
     d->begin = (uint16_t)(d->begin + len);
     return finish(w, bytes, len, to);
 }

@@ -79,6 +79,60 @@ bool tree_entry_find(const buffer *tree, const char *name, size_t len, tree_entr
     return false;
 }
 
+/* ---- trees whose entries all have one length ---- */
+
+size_t tree_even(const buffer *tree)
+{
+    tree_entry first = { 0 }, e;
+    bool damaged = false;
+    const char *before = NULL;
+    for (size_t offset = 0; tree_next(tree, &offset, &e, &damaged); before = e.name) {
+        if (!before)
+            first = e;
+        else if (e.len != first.len || e.name_len != first.name_len ||
+                 memcmp(tree->bytes, tree->bytes + e.offset, e.len - e.name_len - 1 - sizeof(object_id)) != 0 ||
+                 memcmp(before, e.name, e.name_len) >= 0)
+            return 0;
+    }
+    return damaged ? 0 : first.len;
+}
+
+/* Of an entry with this mode (it ends with a blank) and name: *at is where it is, or belongs. */
+static bool even_place(const buffer *tree, size_t even, size_t mode_len, const char *name, size_t len, size_t *at)
+{
+    size_t low = 0, high = tree->len / even;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = memcmp(tree->bytes + middle * even + mode_len, name, len);
+        if (order == 0) {
+            *at = middle * even;
+            return true;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *at = low * even;
+    return false;
+}
+
+/* How many bytes the mode of the entries takes, blank included; 0 where no name of this length is among them. */
+static size_t even_mode(const buffer *tree, size_t even, size_t len)
+{
+    const char *space = even && tree->len ? mode_end(tree->bytes, tree->len) : NULL;
+    size_t mode_len = space ? (size_t)(space + 1 - tree->bytes) : 0;
+    return mode_len + len + 1 + sizeof(object_id) == even ? mode_len : 0;
+}
+
+bool tree_even_find(const buffer *tree, size_t even, const char *name, size_t len, tree_entry *out, bool *damaged)
+{
+    size_t at, mode_len = even_mode(tree, even, len);
+    if (!even)
+        return tree_entry_find(tree, name, len, out, damaged);
+    return mode_len && even_place(tree, even, mode_len, name, len, &at) && tree_next(tree, &at, out, damaged);
+}
+
 tree_edits tree_edits_begin(const buffer *tree)
 {
     return (tree_edits){ tree->len, tree->len, tree->len };
@@ -94,31 +148,39 @@ static void note_edit(tree_edits *edits, const buffer *tree, size_t at, size_t o
     edits->tail = after < edits->tail ? after : edits->tail;
 }
 
-/* Replaces `old_len` bytes at `at` by `len` bytes. */
-static void splice(buffer *tree, size_t at, size_t old_len, const void *bytes, size_t len, tree_edits *edits)
+static void cut(buffer *tree, size_t at, size_t len, tree_edits *edits)
 {
-    if (len > old_len && !buffer_reserve(tree, len - old_len))
-        return;
-    note_edit(edits, tree, at, old_len);
-    memmove(tree->bytes + at + len, tree->bytes + at + old_len, tree->len - at - old_len);
-    if (len)
-        memcpy(tree->bytes + at, bytes, len);
-    tree->len = tree->len + len - old_len;
+    note_edit(edits, tree, at, len);
+    memmove(tree->bytes + at, tree->bytes + at + len, tree->len - at - len);
+    tree->len -= len;
 }
 
-static void insert_entry(buffer *tree, size_t at, const char *mode, const char *name, size_t len, const object_id *id,
+static void replace_id(buffer *tree, size_t at, const object_id *id, tree_edits *edits)
+{
+    note_edit(edits, tree, at, sizeof id->bytes);
+    memcpy(tree->bytes + at, id->bytes, sizeof id->bytes);
+}
+
+static const char *mode_of(bool folder)
+{
+    return folder ? "40000 " : "100644 ";
+}
+
+static void insert_entry(buffer *tree, size_t at, bool folder, const char *name, size_t len, const object_id *id,
                          tree_edits *edits)
 {
-    buffer entry = { 0 };
-    buffer_append_text(&entry, mode);
-    buffer_append(&entry, name, len);
-    buffer_append(&entry, "", 1);
-    buffer_append(&entry, id->bytes, sizeof id->bytes);
-    if (entry.failed)
-        tree->failed = true;
-    else
-        splice(tree, at, 0, entry.bytes, entry.len, edits);
-    buffer_free(&entry);
+    const char *mode = mode_of(folder);
+    size_t mode_len = strlen(mode), added = mode_len + len + 1 + sizeof id->bytes;
+    if (!buffer_reserve(tree, added))
+        return;
+    note_edit(edits, tree, at, 0);
+    char *to = tree->bytes + at;
+    memmove(to + added, to, tree->len - at);
+    memcpy(to, mode, mode_len);
+    memcpy(to + mode_len, name, len);
+    to[mode_len + len] = '\0';
+    memcpy(to + mode_len + len + 1, id->bytes, sizeof id->bytes);
+    tree->len += added;
 }
 
 void tree_entry_put(buffer *tree, const char *name, size_t len, bool folder, const object_id *id, tree_edits *edits)
@@ -129,11 +191,10 @@ void tree_entry_put(buffer *tree, const char *name, size_t len, bool folder, con
     while (tree_next(tree, &offset, &e, &damaged)) {
         if (is_named(&e, name, len)) {
             if (e.folder == folder && e.len == len + (folder ? 6 : 7) + 1 + sizeof id->bytes) {
-                note_edit(edits, tree, offset - sizeof id->bytes, sizeof id->bytes);
-                memcpy(tree->bytes + offset - sizeof id->bytes, id->bytes, sizeof id->bytes);
+                replace_id(tree, offset - sizeof id->bytes, id, edits);
                 return;
             }
-            splice(tree, e.offset, e.len, NULL, 0, edits);
+            cut(tree, e.offset, e.len, edits);
             tree_entry_put(tree, name, len, folder, id, edits);
             return;
         }
@@ -141,7 +202,22 @@ void tree_entry_put(buffer *tree, const char *name, size_t len, bool folder, con
         if (!passed)
             at = offset;
     }
-    insert_entry(tree, at, folder ? "40000 " : "100644 ", name, len, id, edits);
+    insert_entry(tree, at, folder, name, len, id, edits);
+}
+
+void tree_even_put(buffer *tree, size_t *even, const char *name, size_t len, bool folder, const object_id *id,
+                   tree_edits *edits)
+{
+    size_t at, mode_len = even_mode(tree, *even, len);
+    bool empty = tree->len == 0;
+    if (!mode_len || mode_len != strlen(mode_of(folder)) || memcmp(tree->bytes, mode_of(folder), mode_len) != 0) {
+        tree_entry_put(tree, name, len, folder, id, edits);
+        *even = empty ? tree->len : 0;
+    } else if (even_place(tree, *even, mode_len, name, len, &at)) {
+        replace_id(tree, at + *even - sizeof id->bytes, id, edits);
+    } else {
+        insert_entry(tree, at, folder, name, len, id, edits);
+    }
 }
 
 void tree_entry_remove(buffer *tree, const char *name, size_t len, tree_edits *edits)
@@ -149,7 +225,7 @@ void tree_entry_remove(buffer *tree, const char *name, size_t len, tree_edits *e
     tree_entry e;
     bool damaged = false;
     if (tree_entry_find(tree, name, len, &e, &damaged))
-        splice(tree, e.offset, e.len, NULL, 0, edits);
+        cut(tree, e.offset, e.len, edits);
 }
 
 /* Walks both lists in order; runs of equal entries become copies, everything else of `to` a literal. */

@@ -35,6 +35,15 @@ tree_edits tree_edits_begin(const buffer *tree);
 /* Puts an entry in its place, in place of one of the same name; modes 100644 and 40000. edits: NULL where nobody asks for them. */
 void tree_entry_put(buffer *tree, const char *name, size_t len, bool folder, const object_id *id, tree_edits *edits);
 void tree_entry_remove(buffer *tree, const char *name, size_t len, tree_edits *edits);
+
+/* The length that all entries have, where they have one length and one mode and are in order; else 0. Ids that a clock makes all have one length, and then a
+ * name is found by halving, not by a look at each. */
+size_t tree_even(const buffer *tree);
+/* As tree_entry_find and tree_entry_put. even: what tree_even would tell, or 0 for "not known"; a put keeps it right, a removal does not change it. */
+bool tree_even_find(const buffer *tree, size_t even, const char *name, size_t len, tree_entry *out, bool *damaged);
+void tree_even_put(buffer *tree, size_t *even, const char *name, size_t len, bool folder, const object_id *id,
+                   tree_edits *edits);
+
 /* Appends the instructions (gitformat-pack(5), "Deltified representation") that make `to` out of what it was before the edits. */
 void tree_edits_delta(const tree_edits *edits, const buffer *to, buffer *out);
 /* The same for two trees of which nothing else is known: entries that both hold are copied. */

@@ -24,6 +24,7 @@ struct folder {
     object_id id; /* none: it is new */
     tree_edits edits;
     buffer bytes;
+    size_t even; /* tree_even of the bytes, or 0 */
     child *children;
     size_t count;
     size_t name_len;
@@ -76,6 +77,7 @@ static int32_t folder_load(work_tree *t, const object_id *id, const char *name, 
         folder_free(f);
         return code;
     }
+    f->even = tree_even(&f->bytes);
     t->size += sizeof *f + f->bytes.capacity;
     *out = f;
     return QUIPU_OK;
@@ -140,7 +142,7 @@ static int32_t open_child(work_tree *t, folder *f, const char *name, size_t len,
     *out = loaded_child(f, name, len);
     if (*out)
         return QUIPU_OK;
-    if (tree_entry_find(&f->bytes, name, len, &entry, &damaged)) {
+    if (tree_even_find(&f->bytes, f->even, name, len, &entry, &damaged)) {
         if (!entry.folder)
             return make ? fail(error, QUIPU_E_CORRUPT, NULL, "%.*s is a file where a folder is needed; move it away",
                                (int)len, name)
@@ -181,7 +183,7 @@ int32_t work_tree_find(work_tree *t, const char *path, object_id *blob, quipu_er
         if (path[len] == '\0') {
             tree_entry entry;
             bool damaged = false;
-            if (tree_entry_find(&f->bytes, path, len, &entry, &damaged) && !entry.folder)
+            if (tree_even_find(&f->bytes, f->even, path, len, &entry, &damaged) && !entry.folder)
                 memcpy(blob->bytes, entry.id, sizeof blob->bytes);
             return damaged ? damaged_tree(&f->id, error) : QUIPU_OK;
         }
@@ -200,7 +202,7 @@ int32_t work_tree_fits(work_tree *t, const char *path, bool *fits, quipu_error *
         size_t len = part_len(path);
         bool last = path[len] == '\0', damaged = false;
         tree_entry entry;
-        if (tree_entry_find(&f->bytes, path, len, &entry, &damaged))
+        if (tree_even_find(&f->bytes, f->even, path, len, &entry, &damaged))
             *fits = entry.folder != last;
         else if (last)
             *fits = !loaded_child(f, path, len);
@@ -228,7 +230,7 @@ int32_t work_tree_put(work_tree *t, const char *path, const object_id *blob, qui
         size_t len = part_len(path);
         folder_touch(at);
         if (path[len] == '\0') {
-            tree_entry_put(&f->bytes, path, len, false, blob, &f->edits);
+            tree_even_put(&f->bytes, &f->even, path, len, false, blob, &f->edits);
             return f->bytes.failed ? no_memory(error) : QUIPU_OK;
         }
         int32_t code = open_child(t, f, path, len, true, &at, error);
@@ -299,7 +301,7 @@ static int32_t write_changed(work_tree *t, child *c, pack_writer *pack, quipu_er
         code = write_changed(t, &f->children[i], pack, error);
         const folder *inner = f->children[i].folder;
         if (code == QUIPU_OK)
-            tree_entry_put(&f->bytes, inner->name, inner->name_len, true, &inner->id, &f->edits);
+            tree_even_put(&f->bytes, &f->even, inner->name, inner->name_len, true, &inner->id, &f->edits);
     }
     if (code == QUIPU_OK && f->bytes.failed)
         code = no_memory(error);

@@ -53,6 +53,49 @@ static void check_edits_delta(const buffer *from, const tree_edits *edits, const
     buffer_free(&delta);
 }
 
+/* By halving the same is found and made as by looking at each entry. */
+static void check_even(const buffer *tree, const char *name, size_t len, bool folder)
+{
+    static const object_id id = { { 3, 2, 1 } };
+    buffer one = { 0 }, other = { 0 };
+    tree_edits one_edits = tree_edits_begin(tree), other_edits = one_edits;
+    tree_entry e, found;
+    bool damaged = false, was, is;
+    size_t even = tree_even(tree);
+    buffer_append(&one, tree->bytes, tree->len);
+    buffer_append(&other, tree->bytes, tree->len);
+    was = tree_entry_find(tree, name, len, &e, &damaged);
+    is = tree_even_find(tree, even, name, len, &found, &damaged);
+    PROMISE(!damaged && was == is && (!was || (e.offset == found.offset && e.len == found.len)));
+    tree_entry_put(&one, name, len, folder, &id, &one_edits);
+    tree_even_put(&other, &even, name, len, folder, &id, &other_edits);
+    PROMISE(one.len == other.len && memcmp(one.bytes, other.bytes, one.len) == 0);
+    PROMISE(one_edits.head == other_edits.head && one_edits.tail == other_edits.tail);
+    PROMISE(even == 0 || even == tree_even(&other));
+    buffer_free(&one);
+    buffer_free(&other);
+}
+
+/* Each name of the tree, and some beside it. */
+static void check_even_names(const buffer *tree)
+{
+    tree_entry e;
+    bool damaged = false;
+    char name[64];
+    for (size_t offset = 0; tree_next(tree, &offset, &e, &damaged);) {
+        check_even(tree, e.name, e.name_len, e.folder);
+        check_even(tree, e.name, e.name_len, !e.folder);
+        if (e.name_len >= sizeof name)
+            continue;
+        memcpy(name, e.name, e.name_len);
+        for (int step = -1; step <= 1; step += 2) {
+            name[e.name_len - 1] = (char)(e.name[e.name_len - 1] + step);
+            if (!memchr(name, '\0', e.name_len))
+                check_even(tree, name, e.name_len, e.folder);
+        }
+    }
+}
+
 static void check_edits(const buffer *tree, const char *name, size_t len, bool folder)
 {
     static const object_id id = { { 1, 2, 3 } };
@@ -95,6 +138,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tree_entry e;
     bool from_good = is_tree(&from, &from_sorted), to_good = is_tree(&to, &to_sorted);
     if (from_good && from_sorted) {
+        check_even_names(&from);
+        check_even(&from, "m", 1, false);
         check_edits(&from, "m", 1, false);
         check_edits(&from, "m", 1, true);
         if (tree_entry_find(&from, "a", 1, &e, &damaged))
