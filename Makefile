@@ -11,7 +11,7 @@
 #   make fuzz            searches each parser of outside bytes for FUZZ_SECONDS=20 with libFuzzer; needs clang
 #   make check-abi       the public headers: language standards, layout, tags, abidiff; make update-abi writes the references anew
 #   make lint            formatting, clang-tidy, cppcheck, dependency rules, shellcheck; make format formats
-#   make bench-X         bench/bench_X.c: slot (a call through the slot), swap (calls beside live swaps), adds (durable adds into a git store), storage (filling one, beside its peers), index (opening, searching, looking back), search (vectors, beside their peers), backends (all of them, beside SQLite alone), embed (the embedder bert, beside sentence-transformers)
+#   make bench-X         bench/bench_X.c: slot (a call through the slot), swap (calls beside live swaps), adds (durable adds into a git store), storage (filling one, beside its peers), index (opening, searching, looking back), search (vectors, beside their peers), backends (all of them, beside SQLite alone), embed (the embedder bert, beside sentence-transformers), python (the package, beside C)
 #   make wheel           the Python package with the library and the plugins in it, into build/wheels; needs pip and its setuptools
 #   make man             man pages and shell completions, into build/share
 #   make install         PREFIX=/usr/local DESTDIR=; make uninstall takes it back
@@ -295,6 +295,13 @@ HOSTS ?= $(wildcard tests/hosts/*.sh)
 .PHONY: test-hosts
 test-hosts: all $(B)/tests/runner
 	@$(RUN_TESTS) -l 900 $(HOSTS)
+
+# What a call of the package costs beside libquipu's own work: the same calls from C and from Python take turns.
+.PHONY: bench-python
+bench-python: all
+	@mkdir -p $(B)/bench
+	@$(CC) $(CSTD) -O2 -fPIC -shared -Iplugin_api -Ihost_shim/include -o $(B)/bench/python_calls.so bench/python_calls.c
+	@BUILD=$(abspath $(B)) PYTHONPATH=host_shim/python QUIPU_LIBRARY=$(abspath $(B))/libquipu.so python3 bench/python_overhead.py
 
 # quipu serve beside FastAPI.
 .PHONY: bench-serve

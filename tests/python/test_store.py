@@ -3,6 +3,7 @@
 import array
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ import unittest
 from pathlib import Path
 
 import quipu
-from quipu import AsyncStore, CancelToken, Delete, Patch, Put, Store, errors
+from quipu import AsyncStore, CancelToken, Delete, Patch, Put, Store, errors, native
 
 
 class Case(unittest.TestCase):
@@ -25,6 +26,52 @@ class Case(unittest.TestCase):
 
     def path(self, name):
         return os.path.join(self.folder.name, name)
+
+
+class Lending(Case):
+    def test_a_call_inside_a_call_has_objects_of_its_own(self):
+        self.store.put_many([{"id": f"n{i}", "text": f"loaf number{i}"} for i in range(20)])
+        inside = []
+
+        def handler(_number, _frame):
+            inside.append(self.store.get("n7")["text"])
+            with self.assertRaises(errors.InvalidError):
+                self.store.search("x", k=-1)
+
+        before = signal.signal(signal.SIGALRM, handler)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+            for i in range(2000):
+                self.assertEqual([r["id"] for r in self.store.search(f"number{i % 20}", k=1)], [f"n{i % 20}"])
+            signal.raise_signal(signal.SIGALRM)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        self.assertEqual(set(inside), {"loaf number7"})
+
+    def test_objects_are_used_again_also_after_errors(self):
+        self.store.get("nothing")
+        first = len(native._free)
+        for _ in range(50):
+            self.assertIsNone(self.store.get("nothing"))
+            self.store.put({"id": "a", "text": "one"})
+            self.store.stats()
+            with self.assertRaises(errors.InvalidError):
+                self.store.list(limit=-1)
+        self.assertLessEqual(len(native._free), max(first, 1))
+
+    def test_questions_short_and_long_say_the_same(self):
+        self.store.add('an "odd" \\ loaf\n\u2028 é', user='a"b', session="s")
+        for scope in ({}, {"user": 'a"b'}, {"user": 'a"b', "session": "s"}, {"user": "other"}):
+            short = self.store.search('"odd" \\ loaf\n\u2028 é', **scope)
+            long = self.store.search('"odd" \\ loaf\n\u2028 é', explain=True, **scope)
+            self.assertEqual([r["id"] for r in short], [r["id"] for r in long])
+            self.assertEqual(len(short), 0 if scope.get("user") == "other" else 1)
+        for wrong in ({"k": True}, {"k": 2.5}, {"k": None, "query": 7}, {"user": 5}):
+            with self.assertRaises(errors.InvalidError):
+                self.store.search(**{"query": "loaf", **wrong})
+        with self.assertRaises(errors.InvalidError):
+            self.store.search("\ud800")
 
 
 class Records(Case):

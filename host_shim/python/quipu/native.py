@@ -11,7 +11,6 @@ import ctypes.util
 import os
 import pathlib
 import sys
-import threading
 from ctypes import (
     CFUNCTYPE,
     POINTER,
@@ -306,6 +305,8 @@ write_records = _function(
     POINTER(Error),
 )
 search_json = _function("quipu_search_json", c_int32, *_json_call)
+# Without argument types: for calls whose arguments are byref, None and the like already, so that nothing is converted.
+ask_search, ask_get = library["quipu_search_json"], library["quipu_get_json"]
 list_json = _function("quipu_list_json", c_int32, *_json_call)
 get_json = _function("quipu_get_json", c_int32, *_json_call)
 log_json = _function("quipu_log_json", c_int32, *_json_call)
@@ -388,21 +389,33 @@ def text(value: str | None) -> Str:
     """A quipu_str that keeps its bytes alive; None is absent. A lone surrogate is refused, as it is no text."""
     if value is None:
         return Str(None, 0)
+    place = Str()
+    lend_text(place, value)
+    return place
+
+
+def lend_text(place: Str, value: str) -> None:
+    """The same into one that is there."""
     try:
         raw = value.encode("utf-8")
     except UnicodeEncodeError as why:
         raise errors.InvalidError(f"the text is not valid Unicode: {why.reason} at {why.start}", code=-1) from None
-    return Str(raw, len(raw))
+    place.ptr = raw
+    place.len = len(raw)
 
 
 class Lent:
-    """What every call lends to libquipu, kept by each thread: an error object, and a sink that collects an answer."""
+    """What every call lends to libquipu: an error object, a question, and a sink that collects an answer. See :func:`lent`."""
+
+    __slots__ = ("error", "error_ref", "parts", "question", "question_ref", "sink")
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
         self.error = Error()
         self.error.struct_size = sizeof(Error)
         self.error_ref = byref(self.error)
+        self.question = Str()
+        self.question_ref = byref(self.question)
         append = self.parts.append
 
         def take(_context: Any, at: int, count: int) -> int:
@@ -412,15 +425,18 @@ class Lent:
         self.sink = SinkFn(take)
 
     def answer(self) -> bytes:
+        """What the call answered. That ends it: these objects go to another call."""
         parts = self.parts
         whole = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
+        give_back(self)
         return whole
 
     def failure(self, code: int) -> errors.QuipuError:
-        """The exception for what the last call answered. ``answer`` is what the sink received all the same."""
+        """The exception for what the call answered. ``answer`` is what the sink received all the same. That ends it, too."""
         e = self.error
-        said = self.answer()
+        said = b"".join(self.parts)
+        self.parts.clear()
         if e.code != code:  # nothing was filled in
             why = errors.class_of(code)(f"the call failed with code {code}", code=code)
         else:
@@ -434,23 +450,21 @@ class Lent:
                 retry=e.retry,
             )
         why.answer = said.decode("utf-8", "replace") if said else None
+        e.code = 0
+        give_back(self)
         return why
 
 
-class _Threads(threading.local):
-    lent: Lent | None = None
-
-
-_threads = _Threads()
+_free: list[Lent] = []  # pop and append are atomic; a call inside another one, by a signal handler for one, takes a second object
+give_back = _free.append
 
 
 def lent() -> Lent:
-    """That of the calling thread."""
-    mine = _threads.lent
-    if mine is None:
-        mine = _threads.lent = Lent()
-    mine.error.code = 0
-    return mine
+    """One that no other call has: one of before, or a new one."""
+    try:
+        return _free.pop()
+    except IndexError:
+        return Lent()
 
 
 class CancelToken:

@@ -31,10 +31,12 @@ from typing import (
 
 from . import native
 from .errors import InvalidError, NotFoundError, StateError
-from .native import CancelToken, lent, text
+from .native import CancelToken, lend_text, lent, text
 from .writing import Delete, JsonObject, Patch, Put, Record, Step, Written, encode, native_step, plain, write_options
 
-_loads = json.JSONDecoder().decode
+# What libquipu answers is one value without white space around it.
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+_quote = json.encoder.encode_basestring
 _SCOPE = ("user", "agent", "session", "app")
 _monotonic = time.monotonic_ns
 _live: weakref.WeakSet[Store] = weakref.WeakSet()
@@ -195,18 +197,20 @@ class Store:
 
     def _call(self, function: Any, *arguments: Any, mine: native.Lent | None = None) -> None:
         """Calls libquipu with the handle before the arguments and the error behind them."""
-        mine = mine or lent()
+        used = mine or lent()
         self._inside.append(None)
         try:
             q = self._handle()
-            code = function(q, *arguments, mine.error_ref)
+            code = function(q, *arguments, used.error_ref)
             if code == native.E_FORKED:
                 self._reopen(q)
-                code = function(self._handle(), *arguments, mine.error_ref)
+                code = function(self._handle(), *arguments, used.error_ref)
         finally:
             self._inside.pop()
         if code:
-            raise mine.failure(code)
+            raise used.failure(code)
+        if mine is None:
+            native.give_back(used)
 
     def _ask(
         self,
@@ -216,11 +220,14 @@ class Store:
         cancel: CancelToken | None,
     ) -> Any:
         """A question as JSON, and its answer."""
-        question = text(encode(request, "request"))
+        return self._ask_text(function, encode(request, "request"), timeout, cancel)
+
+    def _ask_text(self, function: Any, question: str, timeout: float | None, cancel: CancelToken | None) -> Any:
         mine = lent()
+        lend_text(mine.question, question)
         call = native.call_of(timeout, cancel, _monotonic) if timeout is not None or cancel is not None else None
-        self._call(function, byref(question), mine.sink, None, call, mine=mine)
-        return _loads(mine.answer().decode("utf-8"))
+        self._call(function, mine.question_ref, mine.sink, None, call, mine=mine)
+        return _scan(mine.answer().decode("utf-8"), 0)[0]
 
     # ---- writing ----
 
@@ -364,11 +371,16 @@ class Store:
 
         as_of: a revision, or a time (RFC 3339), whose state is read.
         """
-        request = _question(id=id, as_of=as_of, scope=scope_of(user, agent, session, app))
-        if include_expired:
-            request["include_expired"] = True
+        scope = scope_of(user, agent, session, app)
+        if scope or as_of is not None or include_expired or not isinstance(id, str):
+            request = _question(id=id, as_of=as_of, scope=scope)
+            if include_expired:
+                request["include_expired"] = True
+            question = encode(request, "request")
+        else:
+            question = f'{{"id":{_quote(id)}}}'
         try:
-            answer: Record = self._ask(native.get_json, request, timeout, cancel)
+            answer: Record = self._ask_text(native.ask_get, question, timeout, cancel)
         except NotFoundError as why:
             if as_of is not None and why.id is None and why.field != "id":
                 raise  # no such revision
@@ -478,16 +490,14 @@ class Store:
             recency, importance: weights, 0 to 100, of a record's age and of its importance.
             half_life_days: after how many days recency counts half; None: 30.
         """
-        request: dict[str, Any] = {"query": query, "k": k}
         scope = scope_of(user, agent, session, app)
-        if scope:
-            request["scope"] = scope
-        if filter is not None or as_of is not None or half_life_days is not None:
-            request.update(_question(filter=filter, as_of=as_of, half_life_days=half_life_days))
-        if mode != "auto":
-            request["mode"] = mode
-        if explain or receipt or wait or recency or importance or include_expired:
+        plain_one = filter is None and as_of is None and half_life_days is None and mode == "auto" and type(k) is int
+        if plain_one and not (explain or receipt or wait or include_expired or recency or importance) and isinstance(query, str):
+            question = _short_question(query, k, scope)
+        else:
+            request = _question(filter=filter, as_of=as_of, half_life_days=half_life_days, scope=scope, query=query, k=k)
             options = {
+                "mode": None if mode == "auto" else mode,
                 "explain": explain,
                 "receipt": receipt,
                 "wait": wait,
@@ -496,7 +506,8 @@ class Store:
                 "include_expired": include_expired,
             }
             request.update({name: given for name, given in options.items() if given})
-        answer = self._ask(native.search_json, request, timeout, cancel)
+            question = encode(request, "request")
+        answer = self._ask_text(native.ask_search, question, timeout, cancel)
         found = SearchResult(answer["results"])
         if len(answer) > 1:
             found.receipt = answer.get("receipt")
@@ -557,7 +568,7 @@ class Store:
         """
         mine = lent()
         asked, question = text(encode(receipt, "receipt")), text(query)
-        self._call(native.replay_json, byref(asked), byref(question), mine.sink, None, None)
+        self._call(native.replay_json, byref(asked), byref(question), mine.sink, None, None, mine=mine)
         answer: Record = json.loads(mine.answer())
         return answer
 
@@ -610,8 +621,9 @@ class Store:
     def _undo(self, request: JsonObject, author: str | None, note: str | None) -> str:
         question = text(encode(request, "request"))
         options = write_options(False, author, None, note, None)
+        by = None if options is None else byref(options)
         mine = lent()
-        self._call(native.undo_json, byref(question), None if options is None else byref(options), mine.sink, None, None)
+        self._call(native.undo_json, byref(question), by, mine.sink, None, None, mine=mine)
         return str(json.loads(mine.answer())["revision"])
 
     # ---- above the records ----
@@ -654,7 +666,7 @@ class Store:
         for name, value in scope.items():
             setattr(options, name, text(value))
         mine = lent()
-        self._call(function, byref(question), *flags, byref(options), mine.sink, None, None)
+        self._call(function, byref(question), *flags, byref(options), mine.sink, None, None, mine=mine)
         return mine.answer()
 
     # ---- the store ----
@@ -662,7 +674,7 @@ class Store:
     def stats(self) -> Record:
         """Figures about the store: ``records``, ``revisions``, ``bytes``, ... as the backend tells them."""
         mine = lent()
-        self._call(native.stats_json, mine.sink, None, None)
+        self._call(native.stats_json, mine.sink, None, None, mine=mine)
         figures: Record = json.loads(mine.answer())
         return figures
 
@@ -799,6 +811,16 @@ class _Filter:
 
     def __exit__(self, *_: Any) -> None:
         native.filter_free(self._parsed)
+
+
+def _short_question(query: str, k: int, scope: dict[str, Any]) -> str:
+    """A search of a scope with nothing but k, as JSON: most are, and an encoder takes as long as all the rest."""
+    if not scope:
+        return f'{{"query":{_quote(query)},"k":{k}}}'
+    if all(isinstance(name, str) for name in scope.values()):
+        parts = ",".join([f'"{part}":{_quote(name)}' for part, name in scope.items()])
+        return f'{{"query":{_quote(query)},"k":{k},"scope":{{{parts}}}}}'
+    return encode({"query": query, "k": k, "scope": scope}, "request")
 
 
 def _question(**members: Any) -> dict[str, Any]:
