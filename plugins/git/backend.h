@@ -30,6 +30,7 @@
 #include <quipu/ext/verify.h>
 #include <sdk/derived.h>
 #include <sdk/embed_thread.h>
+#include <sdk/findings.h>
 #include <sdk/recent_ids.h>
 #include <sdk/record.h>
 #include <sdk/record_index.h>
@@ -217,18 +218,14 @@ extern const quipu_verify_api git_verify;
 /* One call of verify. Each step answers QUIPU_OK, VERIFY_ENOUGH where the visitor wants no more, or an error. */
 typedef struct verification {
     quipu_backend *self;
-    uint32_t flags;
+    findings told;
     bool repair;
-    uint64_t damages;     /* told so far */
     bool vectors_gone;    /* some were set aside */
     struct stray *strays; /* verify_strays.c */
     size_t stray_count;
-    quipu_finding_fn visit;
-    void *context;
     const quipu_call *call;
-    quipu_error *error;
 } verification;
-enum { VERIFY_ENOUGH = 1 };
+enum { VERIFY_ENOUGH = FINDINGS_ENOUGH };
 /* severity: QUIPU_FINDING_*; subject, message: or NULL; count: with CHECKED. */
 int32_t verify_tell(verification *v, uint32_t severity, const char *area, const char *subject, const char *message,
                     uint64_t count);

@@ -80,51 +80,30 @@ static int32_t repack(maintenance *m)
     return code;
 }
 
-static int32_t run(maintenance *m)
+static int32_t measure(maintenance *m, uint64_t *packs, uint64_t *bytes)
 {
-    pack_figures figures;
-    uint32_t parts = m->params->flags & (QUIPU_MAINTAIN_PURGE | QUIPU_MAINTAIN_REPACK);
+    pack_figures figures = { 0 };
     int32_t code = git_store_figures(m->self->store, &figures, m->error);
-    m->report.packs_before = figures.packs;
-    m->report.bytes_before = figures.bytes;
-    if (code == QUIPU_OK && (!parts || parts & QUIPU_MAINTAIN_PURGE))
-        code = maintain_purge(m);
-    if (code == QUIPU_OK && (!parts || parts & QUIPU_MAINTAIN_REPACK))
-        code = repack(m);
-    if (code == MAINTAIN_ENOUGH) {
-        m->report.flags |= QUIPU_MAINTAINED_NO_TIME;
-        code = QUIPU_OK;
-    }
-    if (code == QUIPU_OK)
-        code = git_store_figures(m->self->store, &figures, m->error);
-    m->report.packs_after = figures.packs;
-    m->report.bytes_after = figures.bytes;
+    *packs = figures.packs;
+    *bytes = figures.bytes;
     return code;
 }
+
+static const quipu_backend_api own = { .struct_size = sizeof own, .scan = git_scan, .apply = git_apply };
+static const maintain_owner owner = { &own, measure, repack };
 
 static int32_t maintain(quipu_backend *self, const quipu_maintain *params, quipu_maintain_fn visit, void *context,
                         quipu_maintained *report, const quipu_call *call, quipu_error *error)
 {
-    int32_t code = check_entry(self, call, error);
-    if (code == QUIPU_OK)
-        code = maintain_check(params, report, self->flags, error);
-    if (code != QUIPU_OK)
-        return code;
-    static const quipu_backend_api own = { .struct_size = sizeof own, .scan = git_scan, .apply = git_apply };
-    maintenance m = { .api = &own,
-                      .self = self,
+    maintenance m = { .self = self,
                       .host = self->host,
                       .params = params,
                       .visit = visit,
                       .context = context,
                       .call = call,
-                      .error = error,
-                      .report = { .struct_size = report->struct_size } };
-    maintain_begin(&m);
-    code = run(&m);
-    if (code == QUIPU_OK)
-        memcpy(report, &m.report, sizeof m.report);
-    return code;
+                      .error = error };
+    int32_t code = check_entry(self, call, error);
+    return code == QUIPU_OK ? maintain_run(&owner, &m, self->flags, report) : code;
 }
 
 const quipu_maintain_api git_maintain = { .struct_size = sizeof(quipu_maintain_api), .maintain = maintain };

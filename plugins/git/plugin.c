@@ -2,9 +2,8 @@
 #include "inbox.h"
 
 #include <base/fail.h>
-#include <quipu/extensions.h>
-#include <quipu/plugin.h>
 #include <sdk/abi_check.h>
+#include <sdk/one_backend.h>
 #include <stdlib.h>
 
 /* ---- life cycle ---- */
@@ -178,22 +177,14 @@ static int32_t git_flush(quipu_backend *self, const quipu_call *call, quipu_erro
 
 static const void *git_get_extension(quipu_backend *self, const quipu_str *id)
 {
+    static const backend_extension all[] = {
+        { QUIPU_EXT_BRANCHES, &git_branches }, { QUIPU_EXT_HISTORY, &git_history },
+        { QUIPU_EXT_MIGRATE, &git_migrate },   { QUIPU_EXT_SYNC, &git_sync },
+        { QUIPU_EXT_VERIFY, &git_verify },     { QUIPU_EXT_MAINTAIN, &git_maintain },
+        { QUIPU_EXT_VECTORS, &git_vectors },
+    };
     (void)self;
-    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_BRANCHES))
-        return &git_branches;
-    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_HISTORY))
-        return &git_history;
-    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_MIGRATE))
-        return &git_migrate;
-    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_SYNC))
-        return &git_sync;
-    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_VERIFY))
-        return &git_verify;
-    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_MAINTAIN))
-        return &git_maintain;
-    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_VECTORS))
-        return &git_vectors;
-    return NULL;
+    return backend_extension_find(all, sizeof all / sizeof all[0], id);
 }
 
 static const quipu_backend_api git_api = {
@@ -211,19 +202,6 @@ static const quipu_backend_api git_api = {
     .get_extension = git_get_extension,
 };
 
-static const quipu_backend_desc git_desc = {
-    .struct_size = sizeof(quipu_backend_desc),
-    .format = QUIPU_RECORD_FORMAT,
-    .name = QUIPU_STR_INIT("git"),
-    .summary = QUIPU_STR_INIT("each memory a file in a git repository, each change a commit"),
-    .api = &git_api,
-};
-
-static const quipu_backend_list git_list = {
-    .struct_size = sizeof(quipu_backend_list),
-    .items = { &git_desc, 1, sizeof(quipu_backend_desc) },
-};
-
 /* init and deinit are counted, because libgit2 counts: its library may be used until the last. */
 static int32_t plugin_init(const quipu_host *host, uint32_t abi_min, uint32_t abi_max, uint32_t *chosen,
                            quipu_error *error)
@@ -239,9 +217,5 @@ static void plugin_deinit(void)
     objects_library_end();
 }
 
-static const void *plugin_factory(const quipu_str *id)
-{
-    return id && id->ptr && QUIPU_IS(id, QUIPU_BACKENDS) ? &git_list : NULL;
-}
-
-QUIPU_PLUGIN("git", QUIPU_VERSION, "Apache-2.0", QUIPU_PLUGIN_FORK_SAFE, plugin_init, plugin_deinit, plugin_factory);
+BACKEND_PLUGIN("git", "each memory a file in a git repository, each change a commit", git_api, QUIPU_PLUGIN_FORK_SAFE,
+               plugin_init, plugin_deinit);

@@ -2,7 +2,6 @@
 #include "backend.h"
 
 #include <base/fail.h>
-#include <sdk/filter.h>
 #include <sdk/follow.h>
 #include <sdk/query.h>
 #include <storage_git/commit_links.h>
@@ -21,16 +20,7 @@ int32_t git_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit,
             query->as_of.ptr ? view_resolve(self, query->as_of, &at, error) : git_store_head(self->store, &at, error);
     if (code == QUIPU_OK)
         code = view_record_at(self, &at, query->id, &r, NULL, error);
-    if (code != QUIPU_OK)
-        return code;
-    int32_t matches = r ? filter_match(query->filter, record_view(r), host_now(self->host)) : 0;
-    if (matches < 0)
-        code = fail(error, matches, "filter", "the filter cannot be applied");
-    record_list found = { .items = &r, .count = matches > 0 };
-    if (code == QUIPU_OK)
-        code = query_show_one(&found, query, visit, context, error);
-    record_free(r);
-    return code;
+    return code == QUIPU_OK ? query_show_record(r, query, host_now(self->host), visit, context, error) : code;
 }
 
 static int32_t take_index(quipu_backend *self, quipu_str as_of, record_index **out, void **held, quipu_error *error)
@@ -68,16 +58,6 @@ int32_t git_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn 
     return code == QUIPU_OK ? index_owner_search(&git_views, self, query, visit, context, call, error) : code;
 }
 
-static quipu_stat number(const char *name, int64_t value)
-{
-    return (quipu_stat){ .struct_size = sizeof(quipu_stat), .name = str_of(name), .value = value };
-}
-
-static quipu_stat words(const char *name, const char *text)
-{
-    return (quipu_stat){ .struct_size = sizeof(quipu_stat), .name = str_of(name), .text = str_of(text) };
-}
-
 int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const quipu_call *call, quipu_error *error)
 {
     view *v;
@@ -99,20 +79,20 @@ int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const
         object_id_print(&head, digits);
         maintenance_read(self, &maintained, &result);
         const quipu_stat figures[] = {
-            number("records", (int64_t)record_index_count(view_index(v))),
-            number("revisions", (int64_t)revisions),
-            number("packs", (int64_t)packs.packs),
-            number("objects", (int64_t)packs.objects),
-            number("bytes", (int64_t)packs.bytes),
-            number("retired_packs", (int64_t)packs.retired),
-            number("retired_bytes", (int64_t)packs.retired_bytes),
-            number("set_aside", (int64_t)view_aside_count(v)),
-            number("index_behind", (int64_t)catalogue_behind(self, &head, revisions)),
-            number("persistent", 1),
-            words("durability", self->durable ? "full" : "relaxed"),
-            words("head", digits),
-            words("maintained_at", maintained.bytes ? maintained.bytes : ""),
-            words("maintenance", result.bytes ? result.bytes : ""),
+            stat_number("records", (int64_t)record_index_count(view_index(v))),
+            stat_number("revisions", (int64_t)revisions),
+            stat_number("packs", (int64_t)packs.packs),
+            stat_number("objects", (int64_t)packs.objects),
+            stat_number("bytes", (int64_t)packs.bytes),
+            stat_number("retired_packs", (int64_t)packs.retired),
+            stat_number("retired_bytes", (int64_t)packs.retired_bytes),
+            stat_number("set_aside", (int64_t)view_aside_count(v)),
+            stat_number("index_behind", (int64_t)catalogue_behind(self, &head, revisions)),
+            stat_number("persistent", 1),
+            stat_words("durability", self->durable ? "full" : "relaxed"),
+            stat_words("head", digits),
+            stat_words("maintained_at", maintained.bytes ? maintained.bytes : ""),
+            stat_words("maintenance", result.bytes ? result.bytes : ""),
         };
         code = query_show_figures(figures, sizeof figures / sizeof figures[0], visit, context, error);
     }

@@ -45,17 +45,17 @@ static void free_paths(paths *p)
 
 static int32_t no_memory(const verification *v)
 {
-    return fail(v->error, QUIPU_E_NO_MEMORY, NULL, "no memory to check the records");
+    return fail(v->told.error, QUIPU_E_NO_MEMORY, NULL, "no memory to check the records");
 }
 
 static int32_t is_free(const verification *v, git_transaction *t, const char *path, bool *out)
 {
     object_id found;
     buffer unused = { 0 };
-    int32_t code = git_transaction_read(t, path, &found, &unused, v->error);
+    int32_t code = git_transaction_read(t, path, &found, &unused, v->told.error);
     *out = code == QUIPU_OK && object_id_is_none(&found);
     if (*out)
-        code = git_transaction_fits(t, path, out, v->error);
+        code = git_transaction_fits(t, path, out, v->told.error);
     buffer_free(&unused);
     return code;
 }
@@ -86,14 +86,14 @@ static int32_t move_file(const verification *v, git_transaction *t, const char *
     object_id blob;
     buffer bytes = { 0 };
     buffer_clear(to);
-    int32_t code = git_transaction_read(t, path, &blob, &bytes, v->error);
+    int32_t code = git_transaction_read(t, path, &blob, &bytes, v->told.error);
     *gone = code == QUIPU_OK && object_id_is_none(&blob);
     if (code == QUIPU_OK && !*gone)
         code = find_place(v, t, path, &bytes, to);
     if (code == QUIPU_OK && !*gone)
-        code = git_transaction_delete(t, path, v->error);
+        code = git_transaction_delete(t, path, v->told.error);
     if (code == QUIPU_OK && !*gone)
-        code = git_transaction_put_blob(t, to->bytes, &blob, v->error);
+        code = git_transaction_put_blob(t, to->bytes, &blob, v->told.error);
     buffer_free(&bytes);
     return code;
 }
@@ -118,7 +118,7 @@ static int32_t commit_moves(verification *v, paths *p, char **targets, bool *los
     git_transaction *t;
     char subject[80];
     buffer list = { 0 };
-    int32_t code = git_begin(v->self->store, v->call, &t, v->error);
+    int32_t code = git_begin(v->self->store, v->call, &t, v->told.error);
     if (code != QUIPU_OK)
         return code;
     code = move_files(v, t, p, targets, &list);
@@ -156,7 +156,7 @@ static int32_t move_aside(verification *v, paths *p)
             targets[j] = NULL;
         }
         code = i < LOST_MOST ? commit_moves(v, p, targets, &lost)
-                             : fail(v->error, QUIPU_E_BUSY, NULL, "another program moves the branch all the time");
+                             : fail(v->told.error, QUIPU_E_BUSY, NULL, "another program moves the branch all the time");
     }
     if (code == QUIPU_OK)
         code = tell_moves(v, p, targets);
@@ -226,7 +226,7 @@ static int32_t compare_views(comparison *c, record_index *a)
     quipu_filter all = { .struct_size = sizeof all, .flags = QUIPU_FILTER_EXPIRED, .now = QUIPU_TIME_NONE };
     quipu_scan scan = { .struct_size = sizeof scan, .filter = &all };
     c->count = 0;
-    int32_t code = record_index_scan(a, &scan, compare_record, c, c->v->call, c->v->error);
+    int32_t code = record_index_scan(a, &scan, compare_record, c, c->v->call, c->v->told.error);
     if (code == QUIPU_E_CORRUPT && !c->enough) {
         c->faults++;
         code = verify_tell(c->v, c->v->repair ? QUIPU_FINDING_REPAIRED : QUIPU_FINDING_DAMAGE, "index", "catalogue",
@@ -245,7 +245,7 @@ static int32_t check_index(verification *v, view *present, view *fresh)
     if (code == QUIPU_OK)
         code = compare_views(&c, view_index(fresh));
     if (code == QUIPU_OK && c.faults && v->repair)
-        code = catalogue_forget(v->self, v->error);
+        code = catalogue_forget(v->self, v->told.error);
     return code == QUIPU_OK ? verify_tell(v, QUIPU_FINDING_CHECKED, "index", NULL, NULL, c.count) : code;
 }
 
@@ -268,7 +268,7 @@ int32_t verify_records(verification *v)
     if (code == QUIPU_E_CORRUPT) {
         code = verify_unreadable(v, why.message);
     } else if (code != QUIPU_OK) {
-        fail(v->error, code, NULL, "%s", why.message);
+        fail(v->told.error, code, NULL, "%s", why.message);
     } else {
         code = check_index(v, present, fresh);
         if (code == QUIPU_OK)

@@ -20,7 +20,7 @@ typedef struct stray {
 
 static int32_t no_memory(const verification *v)
 {
-    return fail(v->error, QUIPU_E_NO_MEMORY, NULL, "no memory to repair the store");
+    return fail(v->told.error, QUIPU_E_NO_MEMORY, NULL, "no memory to repair the store");
 }
 
 static int64_t updated_at(const record *r)
@@ -70,7 +70,7 @@ static int32_t is_wanted(const verification *v, git_transaction *t, const stray 
     object_id there;
     buffer bytes = { 0 };
     record *r = NULL;
-    int32_t code = git_transaction_read(t, s->path, &there, &bytes, v->error);
+    int32_t code = git_transaction_read(t, s->path, &there, &bytes, v->told.error);
     *wanted = code == QUIPU_OK && (object_id_is_none(&there) ||
                                    (record_of_file(s->path, str_make(bytes.bytes, bytes.len), &r, NULL) == QUIPU_OK &&
                                     updated_at(r) < s->updated));
@@ -90,7 +90,7 @@ static int32_t bring_back(verification *v, git_transaction *t, buffer *list, siz
             continue;
         code = is_wanted(v, t, s, &s->back);
         if (code == QUIPU_OK && s->back)
-            code = git_transaction_put_blob(t, s->path, &s->blob, v->error);
+            code = git_transaction_put_blob(t, s->path, &s->blob, v->told.error);
         if (code == QUIPU_OK && s->back && (*count)++ < NAMED_MOST)
             buffer_printf(list, "%s\n", s->path);
     }
@@ -103,7 +103,7 @@ static int32_t commit_strays(verification *v, bool *lost)
     buffer list = { 0 };
     char subject[80];
     size_t count;
-    int32_t code = git_begin(v->self->store, v->call, &t, v->error);
+    int32_t code = git_begin(v->self->store, v->call, &t, v->told.error);
     *lost = false;
     if (code != QUIPU_OK)
         return code;
@@ -125,7 +125,7 @@ int32_t verify_strays(verification *v)
         qsort(v->strays, v->stray_count, sizeof *v->strays, compare_strays);
     for (int i = 0; lost && code == QUIPU_OK; i++)
         code = i < LOST_MOST ? commit_strays(v, &lost)
-                             : fail(v->error, QUIPU_E_BUSY, NULL, "another program moves the branch all the time");
+                             : fail(v->told.error, QUIPU_E_BUSY, NULL, "another program moves the branch all the time");
     for (size_t i = 0; i < v->stray_count && code == QUIPU_OK; i++)
         if (v->strays[i].back)
             code = verify_tell(v, QUIPU_FINDING_REPAIRED, "records", v->strays[i].path,

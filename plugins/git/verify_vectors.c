@@ -15,7 +15,7 @@
 
 static int32_t no_memory(const verification *v)
 {
-    return fail(v->error, QUIPU_E_NO_MEMORY, NULL, "no memory to check vectors");
+    return fail(v->told.error, QUIPU_E_NO_MEMORY, NULL, "no memory to check vectors");
 }
 
 /* All that is in it but the lock. */
@@ -25,20 +25,20 @@ static int32_t set_aside(const verification *v, const char *name, const char *wh
     buffer path = { 0 };
     struct dirent *entry;
     const git_store *store = v->self->store;
-    int32_t code = aside_create(git_store_path(store), git_store_private(store), &a, v->error);
+    int32_t code = aside_create(git_store_path(store), git_store_private(store), &a, v->told.error);
     if (code != QUIPU_OK)
         return code;
     buffer_printf(&path, "%s/%s", git_store_private(store), name);
     size_t len = path.len;
     DIR *dir = path.failed ? NULL : opendir(path.bytes);
     if (!dir)
-        code = path.failed ? no_memory(v) : fail_errno(v->error, errno, "cannot read %s", path.bytes);
+        code = path.failed ? no_memory(v) : fail_errno(v->told.error, errno, "cannot read %s", path.bytes);
     while (dir && code == QUIPU_OK && (entry = readdir(dir)) != NULL) {
         if (entry->d_name[0] == '.' || strcmp(entry->d_name, "lock") == 0)
             continue;
         path.len = len;
         buffer_printf(&path, "/%s", entry->d_name);
-        code = path.failed ? no_memory(v) : aside_move(a, path.bytes, why, v->error);
+        code = path.failed ? no_memory(v) : aside_move(a, path.bytes, why, v->told.error);
     }
     if (dir)
         closedir(dir);
@@ -68,11 +68,11 @@ static int32_t check_folders(verification *v, uint64_t *rows)
     int32_t code = QUIPU_OK;
     DIR *dir = opendir(private);
     if (!dir)
-        return errno == ENOENT ? QUIPU_OK : fail_errno(v->error, errno, "cannot read %s", private);
+        return errno == ENOENT ? QUIPU_OK : fail_errno(v->told.error, errno, "cannot read %s", private);
     while (code == QUIPU_OK && (entry = readdir(dir)) != NULL) {
         if (strncmp(entry->d_name, FOLDER, strlen(FOLDER)) != 0)
             continue;
-        code = vector_index_check(private, entry->d_name, rows, &fault, v->call, v->error);
+        code = vector_index_check(private, entry->d_name, rows, &fault, v->call, v->told.error);
         if (code == QUIPU_OK && fault)
             code = tell_fault(v, entry->d_name, fault);
     }
@@ -89,13 +89,13 @@ static int32_t check_texts(verification *v)
     quipu_error why = { .struct_size = sizeof why };
     int32_t code = view_take(v->self, (quipu_str){ 0 }, &present, &why);
     if (code != QUIPU_OK) /* the damage was told */
-        return code == QUIPU_E_CORRUPT ? QUIPU_OK : fail(v->error, code, NULL, "%s", why.message);
+        return code == QUIPU_E_CORRUPT ? QUIPU_OK : fail(v->told.error, code, NULL, "%s", why.message);
     code = record_index_check_vectors(view_index(present), &compared, &wrong, folder, v->call, &why);
     view_give(present);
     if (code == QUIPU_E_UNSUPPORTED)
         return QUIPU_OK;
     if (code == QUIPU_E_NO_MEMORY || code == QUIPU_E_CANCELLED)
-        return fail(v->error, code, NULL, "%s", why.message);
+        return fail(v->told.error, code, NULL, "%s", why.message);
     snprintf(message, sizeof message, "they were not compared with the texts: %.140s", why.message);
     if (code != QUIPU_OK)
         return verify_tell(v, QUIPU_FINDING_WARNING, "vectors", NULL, message, 0);
@@ -112,11 +112,11 @@ static int32_t make_anew(const verification *v)
     view_forget(v->self); /* its vectors are those that were set aside */
     int32_t code = view_take(v->self, (quipu_str){ 0 }, &present, &why);
     if (code != QUIPU_OK)
-        return code == QUIPU_E_CORRUPT ? QUIPU_OK : fail(v->error, code, NULL, "%s", why.message);
+        return code == QUIPU_E_CORRUPT ? QUIPU_OK : fail(v->told.error, code, NULL, "%s", why.message);
     code = record_index_embed(view_index(present), NULL, NULL, v->call, &why);
     view_give(present);
     if (code == QUIPU_E_NO_MEMORY || code == QUIPU_E_CANCELLED || code == QUIPU_E_TIMEOUT)
-        return fail(v->error, code, NULL, "%s", why.message);
+        return fail(v->told.error, code, NULL, "%s", why.message);
     return QUIPU_OK;
 }
 

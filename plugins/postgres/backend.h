@@ -5,11 +5,11 @@
  *   connection.c  one connection: connecting, statements, waiting, cancelling        pool.c   the readers
  *   values.c      parameters and results in the binary form of the wire             faults.c  what the server answers, as errors
  *   schema.c      the tables and their migrations   note.c       the file in the store's folder that says where they are
- *   write.c       apply and the bulk way in         states.c     how the tables are read: the history (sdk/line.h)
+ *   write.c       batches of changes, the bulk way in      states.c     how the tables are read: the history (sdk/line.h)
  *   rows.c        the table `records`, columns that the server searches   where.c   filters as SQL
  *   nearest.c     vectors in the database, where it has pgvector
  *   server.c      scan and search by these tables   read.c       get, scan, search, stats
- *   history.c, maintain.c, verify.c                 the extensions
+ *   maintain.c, verify.c   what the database itself has to do with these extensions; slots and history are the sdk's (sdk/line_backend.h)
  */
 #ifndef PLUGINS_POSTGRES_BACKEND_H
 #define PLUGINS_POSTGRES_BACKEND_H
@@ -17,20 +17,10 @@
 #include <libpq-fe.h>
 #include <pthread.h>
 #include <quipu/backend.h>
-#include <quipu/ext/history.h>
 #include <quipu/ext/maintain.h>
 #include <quipu/ext/migrate.h>
-#include <quipu/ext/vectors.h>
-#include <quipu/ext/verify.h>
-#include <sdk/embed_thread.h>
-#include <sdk/line.h>
-#include <sdk/recent_ids.h>
+#include <sdk/line_backend.h>
 #include <sdk/record.h>
-#include <sdk/services.h>
-#include <sdk/text.h>
-#include <sdk/views.h>
-#include <sdk/write_queue.h>
-#include <sys/types.h>
 
 #define NOTE_NAME "postgres.store" /* in the store's folder */
 #define SCHEMA_MAX 63              /* bytes of a schema's name, as PostgreSQL has it */
@@ -156,29 +146,18 @@ typedef struct settings {
 } settings;
 
 struct quipu_backend {
-    const quipu_host *host;
-    char *path; /* the store's folder; NULL: created, not open */
-    pid_t pid;  /* that opened it: in a forked child the connections are the parent's */
-    uint32_t flags;
+    line_backend base;
     settings set;
     char schema[SCHEMA_MAX + 1];
-    char vector[140]; /* the schema of pgvector, quoted; empty: the database has none */
-    bool by_server;   /* scans and searches of the present */
-    int64_t lock;     /* the key of the advisory lock that writers of this store take */
-    write_queue queue;
+    char vector[140];     /* the schema of pgvector, quoted; empty: the database has none */
+    bool by_server;       /* scans and searches of the present */
+    int64_t lock;         /* the key of the advisory lock that writers of this store take */
     connection *writer;   /* the queue's writer's; NULL where the store is open for reading only */
-    recent_ids unchanged; /* change ids whose sets left everything as it was: under the queue */
-    line_store line;      /* the history, as the sdk reads it */
-    views *views;
-    embed_thread *follower; /* makes vectors; or NULL */
-    pthread_mutex_t pool;   /* guards what follows */
+    pthread_mutex_t pool; /* guards what follows */
     pthread_cond_t given;
     connection *idle;
     int64_t open; /* readers that are idle or taken */
 };
-
-/* For the thread that makes vectors (read.c). */
-extern const index_owner postgres_indexes;
 
 /* ---- values.c: parameters and results, in binary form ---- */
 
@@ -294,29 +273,19 @@ int32_t server_search(quipu_backend *self, const quipu_search *query, quipu_hit_
 /* ---- the slots ---- */
 
 void postgres_write_batch(void *context, write_request *batch);
-int32_t postgres_apply(quipu_backend *self, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
-                       quipu_error *error);
-int32_t postgres_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit, void *context,
-                     const quipu_call *call, quipu_error *error);
 int32_t postgres_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn visit, void *context,
                       const quipu_call *call, quipu_error *error);
 int32_t postgres_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn visit, void *context,
                         const quipu_call *call, quipu_error *error);
 int32_t postgres_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const quipu_call *call,
                        quipu_error *error);
-extern const quipu_history_api postgres_history;
 extern const quipu_maintain_api postgres_maintain;
 extern const quipu_migrate_api postgres_migrate;
 extern const quipu_vectors_api postgres_vectors;
 extern const quipu_verify_api postgres_verify;
 
-/* ---- settings.c, plugin.c ---- */
+/* ---- settings.c ---- */
 
 int32_t settings_take(settings *set, quipu_str config, quipu_error *error);
 void settings_free(settings *set);
-/* Struct, state and deadline: what is asked of every call on an open store. */
-int32_t check_entry(const quipu_backend *self, const quipu_call *call, quipu_error *error);
-/* The same of every call that changes something. */
-int32_t check_writable(const quipu_backend *self, const quipu_call *call, quipu_error *error);
-
 #endif

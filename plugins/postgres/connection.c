@@ -388,7 +388,7 @@ void connection_close(connection *c)
 {
     if (!c)
         return;
-    if (c->of->pid == getpid())
+    if (c->of->base.pid == getpid())
         PQfinish(c->pg);
     else if (c->pg && PQsocket(c->pg) >= 0)
         close(PQsocket(c->pg));

@@ -62,12 +62,13 @@ static int32_t make_tables(quipu_backend *self, connection *c, quipu_error *erro
 int32_t nearest_open(quipu_backend *self, connection *c, quipu_error *error)
 {
     quipu_error why = { .struct_size = sizeof why };
-    bool writing = !(self->flags & QUIPU_OPEN_READ_ONLY);
+    bool writing = !(self->base.flags & QUIPU_OPEN_READ_ONLY);
     int32_t code = find_extension(self, c, error);
     if (code == QUIPU_OK && !self->vector[0] && writing) {
         if (connection_script(c, "CREATE EXTENSION IF NOT EXISTS vector SCHEMA public", NULL, "installing pgvector",
                               &why) != QUIPU_OK)
-            host_log(self->host, QUIPU_LOG_INFO, "postgres", "no pgvector, vectors are kept here: %s", why.message);
+            host_log(self->base.host, QUIPU_LOG_INFO, "postgres", "no pgvector, vectors are kept here: %s",
+                     why.message);
         code = find_extension(self, c, error);
     }
     return code == QUIPU_OK && self->vector[0] && writing ? make_tables(self, c, error) : code;
@@ -80,11 +81,11 @@ int32_t nearest_model_of(quipu_backend *self, nearest_model *out, quipu_error *e
     const quipu_str id = str_of(QUIPU_SERVICE_EMBED);
     uint8_t digest[20];
     buffer name = { 0 };
-    *out = (nearest_model){ .embedder = self->host->get_service(self->host, &id),
+    *out = (nearest_model){ .embedder = self->base.host->get_service(self->base.host, &id),
                             .model = { .struct_size = sizeof out->model } };
     if (!out->embedder)
         return fail(error, QUIPU_E_UNSUPPORTED, "mode", "there are no vectors: choose an embedder, or search by words");
-    int32_t code = out->embedder->model(self->host, &out->model, error);
+    int32_t code = out->embedder->model(self->base.host, &out->model, error);
     if (code != QUIPU_OK)
         return code;
     if (out->model.dimension == 0 || out->model.dimension > 16000 || !out->model.id.ptr)
@@ -296,7 +297,7 @@ static int32_t embed_batch(quipu_backend *self, const nearest_model *m, const qu
     *count = code == QUIPU_OK ? b->count : 0;
     quipu_array texts = { b->texts, b->count, sizeof b->texts[0] };
     if (*count)
-        code = m->embedder->embed(self->host, &texts, QUIPU_EMBED_PASSAGE, take_vector, b, call, error);
+        code = m->embedder->embed(self->base.host, &texts, QUIPU_EMBED_PASSAGE, take_vector, b, call, error);
     if (code == QUIPU_OK && b->given != b->count)
         code = fail(error, QUIPU_E_PLUGIN, NULL, "the embedder did not answer with one finite vector a text");
     if (code == QUIPU_OK && *count && (code = reader_take(self, call, &c, error)) == QUIPU_OK) {
@@ -316,7 +317,7 @@ static int32_t begin_embedding(quipu_backend *self, const nearest_model *m, cons
     if (code != QUIPU_OK)
         return code;
     code = is_complete(c, m, complete, &known, error);
-    if (code == QUIPU_OK && !known && !(self->flags & QUIPU_OPEN_READ_ONLY))
+    if (code == QUIPU_OK && !known && !(self->base.flags & QUIPU_OPEN_READ_ONLY))
         code = register_model(self, c, m, error);
     reader_give(self, c);
     return code;
@@ -328,7 +329,7 @@ int32_t nearest_embed(quipu_backend *self, const nearest_model *m, quipu_vectors
     bool complete = false, enough = false;
     uint64_t done = 0;
     int32_t code = begin_embedding(self, m, call, &complete, error);
-    if (self->flags & QUIPU_OPEN_READ_ONLY)
+    if (self->base.flags & QUIPU_OPEN_READ_ONLY)
         return code;
     while (code == QUIPU_OK && !complete && !enough) {
         size_t count = 0;

@@ -244,7 +244,7 @@ static bool was_applied(const plan *t, const uint8_t change_id[16])
 {
     uint8_t name[LINE_NAME];
     line_name_of(change_id, name);
-    return recent_ids_has(&t->self->unchanged, change_id) ||
+    return recent_ids_has(&t->self->base.unchanged, change_id) ||
            find(t, str_make((const char *)name, LINE_NAME), true)->applied;
 }
 
@@ -266,7 +266,7 @@ static int32_t stage(plan *t, write_request *r, bool *broken)
     r->flags = 0;
     r->changed = 0;
     memset(r->revision, 0, sizeof r->revision);
-    if (!alters || !recent_ids_reserve(&t->self->unchanged))
+    if (!alters || !recent_ids_reserve(&t->self->base.unchanged))
         code =
             fail(&r->error, QUIPU_E_NO_MEMORY, NULL, "no memory for a set of %llu changes", (unsigned long long)count);
     for (uint64_t i = 0; i < count && code == QUIPU_OK && !applied; i++) {
@@ -282,7 +282,7 @@ static int32_t stage(plan *t, write_request *r, bool *broken)
         *broken = code != QUIPU_OK;
         note_applied(t, r->set->change_id);
     } else if (code == QUIPU_OK && !applied) {
-        recent_ids_add(&t->self->unchanged, r->set->change_id);
+        recent_ids_add(&t->self->base.unchanged, r->set->change_id);
     }
     free(alters);
     return code;
@@ -356,14 +356,14 @@ plan *plan_new(quipu_backend *self, quipu_error *error)
         return NULL;
     }
     t->self = self;
-    t->now = host_now(self->host);
+    t->now = host_now(self->base.host);
     return t;
 }
 
 void plan_forget(plan *t)
 {
-    recent_ids_free(&t->self->unchanged);
-    recent_ids_begin(&t->self->unchanged, (uint64_t)t->now);
+    recent_ids_free(&t->self->base.unchanged);
+    recent_ids_begin(&t->self->base.unchanged, (uint64_t)t->now);
 }
 
 void plan_free(plan *t)

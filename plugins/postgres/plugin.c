@@ -5,68 +5,32 @@
 
 #include <base/fail.h>
 #include <base/hash.h>
-#include <quipu/extensions.h>
-#include <quipu/plugin.h>
 #include <sdk/abi_check.h>
+#include <sdk/one_backend.h>
 #include <stdlib.h>
 #include <storage_git/os.h>
 #include <string.h>
-#include <unistd.h>
-
-/* ---- what is asked of every call ---- */
-
-int32_t check_entry(const quipu_backend *self, const quipu_call *call, quipu_error *error)
-{
-    if (!self->path)
-        return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
-    if (self->flags & QUIPU_OPEN_DAMAGED)
-        return fail(error, QUIPU_E_STATE, NULL, "the store was opened to be verified, and for nothing else");
-    return abi_check_call(call, error);
-}
-
-int32_t check_writable(const quipu_backend *self, const quipu_call *call, quipu_error *error)
-{
-    int32_t code = check_entry(self, call, error);
-    if (code == QUIPU_OK && (self->flags & QUIPU_OPEN_READ_ONLY))
-        code = fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only");
-    return code;
-}
 
 /* ---- life cycle ---- */
 
 static int32_t postgres_create(const quipu_host *host, quipu_backend **out, quipu_error *error)
 {
-    if (!out)
-        return fail(error, QUIPU_E_INVALID, "out", "out is NULL; give a place for the instance");
-    *out = NULL;
-    int32_t code = abi_check_struct(host, sizeof *host, "quipu_host", error);
+    int32_t code = line_backend_create(host, sizeof **out, &postgres_line, postgres_write_batch, out, error);
     if (code != QUIPU_OK)
         return code;
-    quipu_backend *self = calloc(1, sizeof *self);
-    if (!self)
-        return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory for a backend");
-    self->host = host;
-    self->line = (line_store){ &postgres_line, self };
-    write_queue_begin(&self->queue, postgres_write_batch, self);
-    pthread_mutex_init(&self->pool, NULL);
-    pthread_cond_init(&self->given, NULL);
-    *out = self;
+    pthread_mutex_init(&(*out)->pool, NULL);
+    pthread_cond_init(&(*out)->given, NULL);
     return QUIPU_OK;
 }
 
 static void let_go(quipu_backend *self)
 {
-    embed_thread_end(self->follower);
-    self->follower = NULL;
-    views_close(self->views);
-    self->views = NULL;
+    line_backend_stop(self);
     readers_close(self);
     connection_close(self->writer);
     self->writer = NULL;
-    recent_ids_free(&self->unchanged);
     settings_free(&self->set);
-    free(self->path);
-    self->path = NULL;
+    line_backend_let_go(self);
     self->by_server = false;
     self->vector[0] = '\0';
 }
@@ -76,10 +40,9 @@ static void postgres_destroy(quipu_backend *self)
     if (!self)
         return;
     let_go(self);
-    write_queue_end(&self->queue);
     pthread_mutex_destroy(&self->pool);
     pthread_cond_destroy(&self->given);
-    free(self);
+    line_backend_free(self);
 }
 
 /* ---- opening ---- */
@@ -88,15 +51,15 @@ static void postgres_destroy(quipu_backend *self)
 static int32_t new_note(quipu_backend *self, store_note *note, quipu_error *error)
 {
     char digits[33] = "";
-    if (self->flags & (QUIPU_OPEN_NO_CREATE | QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_DAMAGED))
-        return fail(error, QUIPU_E_NOT_FOUND, "path", "there is no store at %s", self->path);
-    int32_t code = os_make_folder(self->path, error);
-    if (code == QUIPU_OK && !note_folder_is_free(self->path))
+    if (self->base.flags & (QUIPU_OPEN_NO_CREATE | QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_DAMAGED))
+        return fail(error, QUIPU_E_NOT_FOUND, "path", "there is no store at %s", self->base.folder);
+    int32_t code = os_make_folder(self->base.folder, error);
+    if (code == QUIPU_OK && !note_folder_is_free(self->base.folder))
         code = fail(error, QUIPU_E_FORMAT, "path",
-                    "%s holds other things and no %s; choose a folder that is empty, or not there yet", self->path,
-                    NOTE_NAME);
+                    "%s holds other things and no %s; choose a folder that is empty, or not there yet",
+                    self->base.folder, NOTE_NAME);
     if (code == QUIPU_OK)
-        code = host_change_id(self->host, note->id, error);
+        code = host_change_id(self->base.host, note->id, error);
     if (code != QUIPU_OK)
         return code;
     hex_encode(note->id, sizeof note->id, digits);
@@ -121,7 +84,7 @@ static int32_t settle(quipu_backend *self, connection *c, store_note *note, bool
     int32_t code = schema_settle(self, c, note, known, error);
     if (code != QUIPU_OK || known)
         return code;
-    code = note_write(self->path, note, error);
+    code = note_write(self->base.folder, note, error);
     *again = code == QUIPU_E_EXISTS;
     if (code != QUIPU_OK && !self->set.schema)
         schema_drop(c, note->schema);
@@ -133,7 +96,7 @@ static int32_t choose_search(quipu_backend *self, connection *c, quipu_error *er
 {
     PGresult *r = NULL;
     int32_t code = QUIPU_OK;
-    if (self->set.search == SEARCH_SERVER && !(self->flags & QUIPU_OPEN_READ_ONLY))
+    if (self->set.search == SEARCH_SERVER && !(self->base.flags & QUIPU_OPEN_READ_ONLY))
         code = rows_make_table(self, c, error);
     if (code == QUIPU_OK)
         code = connection_run(c, STATEMENT_HAS_RECORDS, NULL, &r, "opening the store", error);
@@ -149,16 +112,16 @@ static int32_t find_store(quipu_backend *self, const quipu_call *call, bool *aga
     bool known = false;
     connection *c = NULL;
     *again = false;
-    int32_t code = note_read(self->path, &note, &known, error);
+    int32_t code = note_read(self->base.folder, &note, &known, error);
     if (code == QUIPU_OK && !known)
         code = new_note(self, &note, error);
     if (code == QUIPU_OK && known && self->set.schema && strcmp(self->set.schema, note.schema) != 0)
-        code =
-            fail(error, QUIPU_E_INVALID, "schema", "the store at %s is in the schema \"%s\"", self->path, note.schema);
+        code = fail(error, QUIPU_E_INVALID, "schema", "the store at %s is in the schema \"%s\"", self->base.folder,
+                    note.schema);
     if (code != QUIPU_OK)
         return code;
     use_note(self, &note);
-    if (self->flags & QUIPU_OPEN_DAMAGED)
+    if (self->base.flags & QUIPU_OPEN_DAMAGED)
         return QUIPU_OK;
     code = connection_open(self, call, &c, error);
     if (code == QUIPU_OK)
@@ -166,7 +129,7 @@ static int32_t find_store(quipu_backend *self, const quipu_call *call, bool *aga
     use_note(self, &note);
     if (code == QUIPU_OK && !*again)
         code = choose_search(self, c, error);
-    if (code != QUIPU_OK || *again || self->flags & QUIPU_OPEN_READ_ONLY) {
+    if (code != QUIPU_OK || *again || self->base.flags & QUIPU_OPEN_READ_ONLY) {
         connection_close(c);
         return code;
     }
@@ -179,18 +142,13 @@ static int32_t open_store(quipu_backend *self, const quipu_call *call, quipu_err
 {
     bool again = true;
     int32_t code = QUIPU_OK;
-    recent_ids_begin(&self->unchanged, (uint64_t)host_now(self->host) ^ (uint64_t)(uintptr_t)self);
     for (int i = 0; i < 3 && again && code == QUIPU_OK; i++)
         code = find_store(self, call, &again, error);
     if (code == QUIPU_OK && again)
         code = fail(error, QUIPU_E_BUSY, "path", "other processes make and remove the store; try again");
-    if (code != QUIPU_OK || self->flags & QUIPU_OPEN_DAMAGED)
+    if (code != QUIPU_OK || self->base.flags & QUIPU_OPEN_DAMAGED)
         return code;
-    code = views_open(&line_views, &self->line, self->host, self->path, self->flags & QUIPU_OPEN_READ_ONLY,
-                      self->set.language, &self->views, error);
-    if (code == QUIPU_OK && self->set.embeds && !self->vector[0] && !(self->flags & QUIPU_OPEN_READ_ONLY))
-        self->follower = embed_thread_begin(&postgres_indexes, self, self->host);
-    return code;
+    return line_backend_views(self, self->set.language, self->set.embeds && !self->vector[0], error);
 }
 
 static int32_t postgres_open(quipu_backend *self, const quipu_open_params *params, const quipu_call *call,
@@ -199,20 +157,12 @@ static int32_t postgres_open(quipu_backend *self, const quipu_open_params *param
     quipu_error own = { .struct_size = sizeof own };
     if (!error)
         error = &own;
-    if (self->path)
-        return fail(error, QUIPU_E_STATE, NULL, "the store is open already; close it first");
-    int32_t code = abi_check_call(call, error);
+    int32_t code = line_backend_begin(self, params, call, error);
+    if (code != QUIPU_OK)
+        return code;
+    code = settings_take(&self->set, params->config, error);
     if (code == QUIPU_OK)
-        code = abi_check_open_flags(params, QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_NO_CREATE | QUIPU_OPEN_DAMAGED, error);
-    if (code == QUIPU_OK)
-        code = settings_take(&self->set, params->config, error);
-    if (code == QUIPU_OK && !(self->path = str_dup(params->path)))
-        code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open the store");
-    if (code == QUIPU_OK) {
-        self->pid = getpid();
-        self->flags = params->flags;
         code = open_store(self, call, error);
-    }
     if (code != QUIPU_OK)
         let_go(self);
     return code;
@@ -221,36 +171,27 @@ static int32_t postgres_open(quipu_backend *self, const quipu_open_params *param
 static int32_t postgres_close(quipu_backend *self, const quipu_call *call, quipu_error *error)
 {
     (void)call;
-    if (!self->path)
-        return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
-    embed_thread_end(self->follower);
-    self->follower = NULL;
-    if (self->views)
-        views_save(self->views);
-    let_go(self);
-    return QUIPU_OK;
+    int32_t code = line_backend_save(self, error);
+    if (code == QUIPU_OK)
+        let_go(self);
+    return code;
 }
 
 /* What a relaxed setting had put off is written by the server within a moment (wal_writer_delay), and by the next commit that waits. */
 static int32_t postgres_flush(quipu_backend *self, const quipu_call *call, quipu_error *error)
 {
-    return check_entry(self, call, error);
+    return line_check_entry(self, call, error);
 }
 
 static const void *postgres_get_extension(quipu_backend *self, const quipu_str *id)
 {
+    static const backend_extension all[] = {
+        { QUIPU_EXT_HISTORY, &line_history },       { QUIPU_EXT_MIGRATE, &postgres_migrate },
+        { QUIPU_EXT_VECTORS, &postgres_vectors },   { QUIPU_EXT_VERIFY, &postgres_verify },
+        { QUIPU_EXT_MAINTAIN, &postgres_maintain },
+    };
     (void)self;
-    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_HISTORY))
-        return &postgres_history;
-    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_MIGRATE))
-        return &postgres_migrate;
-    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_VECTORS))
-        return &postgres_vectors;
-    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_VERIFY))
-        return &postgres_verify;
-    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_MAINTAIN))
-        return &postgres_maintain;
-    return NULL;
+    return backend_extension_find(all, sizeof all / sizeof all[0], id);
 }
 
 static const quipu_backend_api postgres_api = {
@@ -259,26 +200,13 @@ static const quipu_backend_api postgres_api = {
     .destroy = postgres_destroy,
     .open = postgres_open,
     .close = postgres_close,
-    .apply = postgres_apply,
-    .get = postgres_get,
+    .apply = line_apply,
+    .get = line_get,
     .scan = postgres_scan,
     .search = postgres_search,
     .stats = postgres_stats,
     .flush = postgres_flush,
     .get_extension = postgres_get_extension,
-};
-
-static const quipu_backend_desc postgres_desc = {
-    .struct_size = sizeof(quipu_backend_desc),
-    .format = QUIPU_RECORD_FORMAT,
-    .name = QUIPU_STR_INIT("postgres"),
-    .summary = QUIPU_STR_INIT("records and all their history in a PostgreSQL database"),
-    .api = &postgres_api,
-};
-
-static const quipu_backend_list postgres_list = {
-    .struct_size = sizeof(quipu_backend_list),
-    .items = { &postgres_desc, 1, sizeof(quipu_backend_desc) },
 };
 
 static int32_t plugin_init(const quipu_host *host, uint32_t abi_min, uint32_t abi_max, uint32_t *chosen,
@@ -290,13 +218,5 @@ static int32_t plugin_init(const quipu_host *host, uint32_t abi_min, uint32_t ab
     return code;
 }
 
-static void plugin_deinit(void)
-{
-}
-
-static const void *plugin_factory(const quipu_str *id)
-{
-    return id && id->ptr && QUIPU_IS(id, QUIPU_BACKENDS) ? &postgres_list : NULL;
-}
-
-QUIPU_PLUGIN("postgres", QUIPU_VERSION, "Apache-2.0", 0u, plugin_init, plugin_deinit, plugin_factory);
+BACKEND_PLUGIN("postgres", "records and all their history in a PostgreSQL database", postgres_api, 0u, plugin_init,
+               backend_plugin_deinit);

@@ -163,13 +163,14 @@ static int32_t migrate(connection *c, store_note *note, found *f, bool make, qui
 int32_t schema_settle(quipu_backend *self, connection *c, store_note *note, bool known, quipu_error *error)
 {
     found f;
-    bool make = !known && !(self->flags & (QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_DAMAGED));
+    bool make = !known && !(self->base.flags & (QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_DAMAGED));
     int32_t code = look(c, note->schema, &f, error);
-    if (code == QUIPU_OK && !(self->flags & (QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_DAMAGED)) && f.version < SCHEMA_VERSION)
+    if (code == QUIPU_OK && !(self->base.flags & (QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_DAMAGED)) &&
+        f.version < SCHEMA_VERSION)
         code = migrate(c, note, &f, make, error);
     else if (code == QUIPU_OK && !f.ours)
         code = fail(error, QUIPU_E_NOT_FOUND, "schema", "the database has no store in the schema \"%s\"", note->schema);
-    else if (code == QUIPU_OK && f.version < SCHEMA_VERSION && self->flags & QUIPU_OPEN_READ_ONLY)
+    else if (code == QUIPU_OK && f.version < SCHEMA_VERSION && self->base.flags & QUIPU_OPEN_READ_ONLY)
         code = fail(error, QUIPU_E_FORMAT, "schema", "the store has older tables; open it for writing once");
     if (code != QUIPU_OK)
         return code;

@@ -109,7 +109,7 @@ static void free_records(record **records, size_t count)
 /* 1, 0 or a negative code. */
 static int32_t matches(const quipu_backend *self, const quipu_filter *f, const record *r, quipu_error *error)
 {
-    int32_t match = filter_match(f, record_view(r), host_now(self->host));
+    int32_t match = filter_match(f, record_view(r), host_now(self->base.host));
     return match < 0 ? fail(error, match, "filter", "the filter could not be applied: %s", error_text(match)) : match;
 }
 
@@ -136,7 +136,7 @@ static int32_t build_scan(const scan *s, where *w)
     quipu_str id;
     int32_t code = QUIPU_OK;
     buffer_append_text(&w->sql, "SELECT r.state FROM records r");
-    code = where_build(w, s->q->filter, host_now(s->self->host), s->error);
+    code = where_build(w, s->q->filter, host_now(s->self->base.host), s->error);
     if (code == QUIPU_OK && s->q->cursor.ptr)
         code = query_parse_cursor(s->q->cursor, s->q->order, &created_at, &id, s->error);
     if (code != QUIPU_OK)
@@ -257,8 +257,8 @@ static int32_t embed_question(search *s, quipu_error *error)
         code = fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to search with");
     if (code == QUIPU_OK)
         code = q->vector ? take_question(s, 0, q->vector, q->dimension)
-                         : s->model.embedder->embed(s->self->host, &texts, QUIPU_EMBED_QUERY, take_question, s, s->call,
-                                                    error);
+                         : s->model.embedder->embed(s->self->base.host, &texts, QUIPU_EMBED_QUERY, take_question, s,
+                                                    s->call, error);
     if (code == QUIPU_OK && s->printed.len == 0)
         code = fail(error, QUIPU_E_PLUGIN, NULL, "the embedder answered without a vector");
     return code == QUIPU_OK && s->printed.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to search with")
@@ -281,7 +281,8 @@ static int32_t embed_missing(search *s, quipu_error *error)
     if (code == QUIPU_OK || call_check(s->call, error) != QUIPU_OK || code == QUIPU_E_CORRUPT ||
         code == QUIPU_E_NO_MEMORY)
         return code;
-    host_log(s->self->host, QUIPU_LOG_WARNING, "postgres", "searching without the vectors that are still to be made");
+    host_log(s->self->base.host, QUIPU_LOG_WARNING, "postgres",
+             "searching without the vectors that are still to be made");
     return QUIPU_OK;
 }
 
@@ -292,8 +293,9 @@ static int32_t choose(search *s)
     const quipu_str embed = str_of(QUIPU_SERVICE_EMBED);
     quipu_error why = { .struct_size = sizeof why };
     s->by_words = q->text.ptr && q->mode != QUIPU_SEARCH_VECTOR;
-    s->by_vector = q->mode == QUIPU_SEARCH_VECTOR || q->mode == QUIPU_SEARCH_HYBRID ||
-                   (q->mode == QUIPU_SEARCH_AUTO && (q->vector || s->self->host->get_service(s->self->host, &embed)));
+    s->by_vector =
+        q->mode == QUIPU_SEARCH_VECTOR || q->mode == QUIPU_SEARCH_HYBRID ||
+        (q->mode == QUIPU_SEARCH_AUTO && (q->vector || s->self->base.host->get_service(s->self->base.host, &embed)));
     if (!s->by_vector)
         return s->by_words ? QUIPU_OK : fail(s->error, QUIPU_E_INVALID, "text", "a search by words needs a text");
     int32_t code = embed_question(s, &why);
@@ -303,7 +305,7 @@ static int32_t choose(search *s)
         return code;
     if (q->mode == QUIPU_SEARCH_AUTO && !q->vector && s->by_words && !(q->flags & QUIPU_SEARCH_WAIT) &&
         call_check(s->call, NULL) == QUIPU_OK && code != QUIPU_E_CORRUPT) {
-        host_log(s->self->host, QUIPU_LOG_WARNING, "postgres", "searching by words only: %s", why.message);
+        host_log(s->self->base.host, QUIPU_LOG_WARNING, "postgres", "searching by words only: %s", why.message);
         s->by_vector = false;
         return QUIPU_OK;
     }
@@ -345,7 +347,7 @@ static int32_t find_by_words(search *s, where *w, uint64_t most)
     size_t count;
     rows_question(s->self->set.language, s->q->text, &question);
     buffer_append_text(&w->sql, "SELECT r.state FROM records r");
-    int32_t code = where_build(w, s->q->filter, host_now(s->self->host), s->error);
+    int32_t code = where_build(w, s->q->filter, host_now(s->self->base.host), s->error);
     if (code == QUIPU_OK && question.failed)
         code = no_memory(s);
     if (code == QUIPU_OK && question.len > 0) {
@@ -365,7 +367,7 @@ static int32_t find_by_vector(search *s, where *w, uint64_t most, bool exact, si
 {
     buffer_append_text(&w->sql, "SELECT r.state FROM records r");
     nearest_join(s->self, &s->model, &w->sql);
-    int32_t code = where_build(w, s->q->filter, host_now(s->self->host), s->error);
+    int32_t code = where_build(w, s->q->filter, host_now(s->self->base.host), s->error);
     if (code != QUIPU_OK)
         return code;
     int place = where_text(w, str_make(s->printed.bytes, s->printed.len));
@@ -447,7 +449,7 @@ static int32_t new_index(search *s)
     record_index_free(s->ix);
     s->ix = NULL;
     s->matching = 0;
-    int32_t code = record_index_create(s->self->host, &s->ix, s->error);
+    int32_t code = record_index_create(s->self->base.host, &s->ix, s->error);
     if (code == QUIPU_OK)
         record_index_set_language(s->ix, s->self->set.language);
     return code;

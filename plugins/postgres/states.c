@@ -204,5 +204,5 @@ const line_api postgres_line = {
     .replay = show_all,
     .older = show_older,
     .last_state = last_state,
-    .apply = postgres_apply,
+    .apply = line_apply,
 };

@@ -9,42 +9,27 @@
 #include "rows.h"
 
 #include <base/fail.h>
-#include <sdk/abi_check.h>
-#include <sdk/query.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { ENOUGH = 1, PROGRESS_EVERY = 10000 };
+enum { PROGRESS_EVERY = 10000 };
 
 typedef struct verification {
     quipu_backend *self;
     connection *c;
-    uint32_t flags;
-    uint64_t damages, states;
-    quipu_finding_fn visit;
-    void *context;
+    findings told;
+    uint64_t states;
     const quipu_call *call;
-    quipu_error *error;
 } verification;
 
 static int32_t tell(verification *v, uint32_t severity, const char *area, quipu_str subject, const char *message,
                     uint64_t count)
 {
-    quipu_finding f = { .struct_size = sizeof f,
-                        .severity = severity,
-                        .area = str_of(area),
-                        .subject = subject,
-                        .message = str_of(message),
-                        .count = count };
-    bool stop = false;
-    v->damages += severity == QUIPU_FINDING_DAMAGE;
-    int32_t code = query_answer(v->visit(v->context, &f), &stop, v->error);
-    return code != QUIPU_OK ? code : stop ? ENOUGH : QUIPU_OK;
+    return findings_tell(&v->told, severity, area, subject, message, count);
 }
 
 static bool repairs(const verification *v)
 {
-    return v->flags & QUIPU_VERIFY_REPAIR;
+    return findings_repair(&v->told);
 }
 
 /* ---- the tables against each other ---- */
@@ -75,7 +60,7 @@ static const rule rules[] = {
 static int32_t verify_rule(verification *v, const rule *r)
 {
     PGresult *found = NULL;
-    int32_t code = connection_script(v->c, r->sql, &found, "verifying the store", v->error);
+    int32_t code = connection_script(v->c, r->sql, &found, "verifying the store", v->told.error);
     for (int i = 0; code == QUIPU_OK && i < PQntuples(found); i++)
         code = tell(v, QUIPU_FINDING_DAMAGE, "revisions", row_text(found, i, 0), r->message, 0);
     PQclear(found);
@@ -89,7 +74,7 @@ static int32_t verify_revisions(verification *v)
     for (size_t i = 0; i < sizeof rules / sizeof rules[0] && code == QUIPU_OK; i++)
         code = verify_rule(v, &rules[i]);
     if (code == QUIPU_OK)
-        code = revision_newest(v->c, &newest, v->error);
+        code = revision_newest(v->c, &newest, v->told.error);
     return code == QUIPU_OK
                ? tell(v, QUIPU_FINDING_CHECKED, "revisions", (quipu_str){ 0 }, NULL, (uint64_t)newest.revision)
                : code;
@@ -104,9 +89,9 @@ static const char stray[] =
 
 static int32_t make_table_again(verification *v)
 {
-    int32_t code = connection_script(v->c, "DROP TABLE records", NULL, "repairing the table of records", v->error);
+    int32_t code = connection_script(v->c, "DROP TABLE records", NULL, "repairing the table of records", v->told.error);
     if (code == QUIPU_OK)
-        code = rows_make_table(v->self, v->c, v->error);
+        code = rows_make_table(v->self, v->c, v->told.error);
     return code == QUIPU_OK ? tell(v, QUIPU_FINDING_REPAIRED, "search", str_of("records"),
                                    "the table was made again from the states", 0)
                             : code;
@@ -116,13 +101,13 @@ static int32_t make_table_again(verification *v)
 static int32_t verify_table(verification *v)
 {
     PGresult *r = NULL;
-    int32_t code = connection_run(v->c, STATEMENT_HAS_RECORDS, NULL, &r, "verifying the store", v->error);
+    int32_t code = connection_run(v->c, STATEMENT_HAS_RECORDS, NULL, &r, "verifying the store", v->told.error);
     bool there = code == QUIPU_OK && row_int(r, 0, 0) != 0;
     PQclear(r);
     r = NULL;
     if (!there)
         return code;
-    code = connection_script(v->c, stray, &r, "verifying the store", v->error);
+    code = connection_script(v->c, stray, &r, "verifying the store", v->told.error);
     int wrong = code == QUIPU_OK ? PQntuples(r) : 0;
     for (int i = 0; i < wrong && code == QUIPU_OK; i++)
         code = tell(v, QUIPU_FINDING_DAMAGE, "search", row_text(r, i, 0),
@@ -145,81 +130,27 @@ static int32_t verify_state(void *context, const line_state *s, quipu_error *err
         code = tell(v, QUIPU_FINDING_DAMAGE, "records", s->id,
                     "its text is not that of its version: bring a copy back, or write the record anew", 0);
     record_free(r);
-    if (++v->states % PROGRESS_EVERY == 0 && code == QUIPU_OK && v->flags & QUIPU_VERIFY_PROGRESS)
+    if (++v->states % PROGRESS_EVERY == 0 && code == QUIPU_OK)
         code = tell(v, QUIPU_FINDING_PROGRESS, "records", (quipu_str){ 0 }, NULL, v->states);
     return code;
 }
 
 static int32_t verify_states(verification *v)
 {
-    int32_t code = postgres_line.replay(v->c, 0, INT64_MAX, verify_state, v, v->error);
+    int32_t code = postgres_line.replay(v->c, 0, INT64_MAX, verify_state, v, v->told.error);
     return code == QUIPU_OK ? tell(v, QUIPU_FINDING_CHECKED, "records", (quipu_str){ 0 }, NULL, v->states) : code;
 }
 
 /* ---- the saved index ---- */
 
-typedef struct comparison {
-    const line_store *line;
-    connection *c;
-    uint64_t shown, wrong;
-} comparison;
-
-static int32_t compare_hit(void *context, const quipu_hit *hit)
-{
-    comparison *x = context;
-    record *r = NULL;
-    int32_t code = line_record_at(x->line, x->c, hit->record->id, -1, &r, NULL);
-    x->shown++;
-    x->wrong += code == QUIPU_OK && (!r || !str_same(record_view(r)->version, hit->record->version));
-    record_free(r);
-    return 0;
-}
-
+/* A store that was opened to be verified has no readers of its own. */
 static int32_t verify_index(verification *v)
 {
-    quipu_filter all = { .struct_size = sizeof all, .flags = QUIPU_FILTER_EXPIRED, .now = QUIPU_TIME_NONE };
-    quipu_scan scan = { .struct_size = sizeof scan, .filter = &all };
-    comparison x = { .line = &v->self->line, .c = v->c };
-    line_revision newest = { 0 };
-    quipu_str none = { 0 };
-    view *held;
-    int32_t code = views_take(v->self->views, none, &held, v->error);
-    if (code == QUIPU_E_CORRUPT)
-        return tell(v, QUIPU_FINDING_WARNING, "index", none, "it cannot be built while records are damaged", 0);
-    if (code != QUIPU_OK)
-        return code;
-    code = postgres_line.snapshot(v->c, v->error);
-    if (code == QUIPU_OK)
-        code = revision_newest(v->c, &newest, v->error);
-    if (code == QUIPU_OK)
-        code = record_index_scan(view_index(held), &scan, compare_hit, &x, v->call, v->error);
-    connection_rollback(v->c);
-    view_give(held);
-    bool bad = code == QUIPU_E_CORRUPT || (code == QUIPU_OK && (x.wrong || x.shown != (uint64_t)newest.records));
-    if (code != QUIPU_OK && !bad)
-        return code;
-    code = bad ? tell(v, QUIPU_FINDING_DAMAGE, "index", none, "it does not show what is stored", 0) : QUIPU_OK;
-    if (code == QUIPU_OK && bad && repairs(v)) {
-        code = views_forget(v->self->views, v->error);
-        if (code == QUIPU_OK)
-            code = tell(v, QUIPU_FINDING_REPAIRED, "index", none, "it was thrown away, and is built again", 0);
-    }
-    return code == QUIPU_OK ? tell(v, QUIPU_FINDING_CHECKED, "index", none, NULL, x.shown) : code;
-}
-
-/* A store that was opened to be verified has no views of its own. */
-static int32_t verify_index_anyhow(verification *v)
-{
     quipu_backend *self = v->self;
-    if (self->views)
-        return verify_index(v);
-    int32_t code = views_open(&line_views, &self->line, self->host, self->path, !repairs(v), self->set.language,
-                              &self->views, v->error);
-    if (code == QUIPU_OK)
-        code = verify_index(v);
-    views_close(self->views);
-    self->views = NULL;
-    readers_close(self);
+    bool lent = !self->base.views;
+    int32_t code = line_verify_index(self, self->set.language, &v->told, v->call, v->told.error);
+    if (lent)
+        readers_close(self);
     return code;
 }
 
@@ -230,38 +161,30 @@ static int32_t verify_all(verification *v)
     int32_t code = verify_revisions(v);
     if (code == QUIPU_OK)
         code = verify_states(v);
-    uint64_t damaged = v->damages;
+    uint64_t damaged = v->told.damages;
     if (code == QUIPU_OK && damaged == 0)
         code = verify_table(v);
-    return code == QUIPU_OK && damaged == 0 ? verify_index_anyhow(v) : code;
+    return code == QUIPU_OK && damaged == 0 ? verify_index(v) : code;
 }
 
 static int32_t verify(quipu_backend *self, uint32_t flags, quipu_finding_fn visit, void *context,
                       const quipu_call *call, quipu_error *error)
 {
     quipu_error own = { .struct_size = sizeof own };
-    verification v = {
-        .self = self, .flags = flags, .visit = visit, .context = context, .call = call, .error = error ? error : &own
-    };
-    if (!self->path)
-        return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
-    int32_t code = abi_check_call(call, error);
+    verification v = { .self = self, .told = { flags, 0, visit, context, error ? error : &own }, .call = call };
+    int32_t code = findings_check(self->base.folder, self->base.flags, flags, call, error);
     if (code == QUIPU_OK)
-        code = abi_check_flags(flags, QUIPU_VERIFY_REPAIR | QUIPU_VERIFY_PROGRESS, "flags", error);
-    if (code == QUIPU_OK && repairs(&v) && self->flags & QUIPU_OPEN_READ_ONLY)
-        code = fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only, and cannot be repaired");
-    if (code == QUIPU_OK)
-        code = connection_open(self, call, &v.c, v.error);
+        code = connection_open(self, call, &v.c, v.told.error);
     if (code != QUIPU_OK)
         return code;
     code = verify_all(&v);
     connection_close(v.c);
     if (code == QUIPU_E_FORMAT ||
         code == QUIPU_E_CORRUPT) { /* tables that are missing, pages that the server cannot read */
-        quipu_error why = *v.error;
+        quipu_error why = *v.told.error;
         code = tell(&v, QUIPU_FINDING_DAMAGE, "database", str_of(self->schema), why.message, 0) < 0 ? code : QUIPU_OK;
     }
-    return code == ENOUGH ? QUIPU_OK : code;
+    return code == FINDINGS_ENOUGH ? QUIPU_OK : code;
 }
 
 const quipu_verify_api postgres_verify = { .struct_size = sizeof(quipu_verify_api), .verify = verify };

@@ -143,39 +143,4 @@ void postgres_write_batch(void *context, write_request *batch)
         write_batch_fail(batch, code, &error);
 }
 
-/* ---- the slots ---- */
-
-int32_t postgres_apply(quipu_backend *self, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
-                       quipu_error *error)
-{
-    write_request r = { .set = set, .call = call, .error = { .struct_size = sizeof r.error } };
-    int32_t code = check_entry(self, call, error);
-    if (code == QUIPU_OK)
-        code = write_request_check(set, receipt, error);
-    if (code == QUIPU_OK)
-        code = check_writable(self, call, error);
-    if (code != QUIPU_OK)
-        return code;
-    write_queue_run(&self->queue, &r);
-    if (r.code == QUIPU_OK && r.revision[0])
-        views_written(self->views, 1);
-    embed_thread_wake(self->follower);
-    return write_request_answer(&r, receipt, error);
-}
-
-static int32_t migrate_write(quipu_backend *self, const quipu_array *sets, quipu_receipt *receipts, uint64_t *done,
-                             const quipu_call *call, quipu_error *error)
-{
-    uint64_t own = 0;
-    if (!done)
-        done = &own;
-    *done = 0;
-    int32_t code = check_writable(self, call, error);
-    if (code == QUIPU_OK)
-        code = write_queue_bulk(&self->queue, sets, receipts, done, call, error);
-    if (*done > 0)
-        embed_thread_wake(self->follower);
-    return code;
-}
-
-const quipu_migrate_api postgres_migrate = { .struct_size = sizeof(quipu_migrate_api), .write = migrate_write };
+const quipu_migrate_api postgres_migrate = { .struct_size = sizeof(quipu_migrate_api), .write = line_bulk };

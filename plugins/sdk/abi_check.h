@@ -39,6 +39,12 @@ int32_t abi_check_open(const quipu_open_params *params, quipu_error *error);
 /* The same for a backend that knows other flags than QUIPU_OPEN_READ_ONLY and QUIPU_OPEN_NO_CREATE. */
 int32_t abi_check_open_flags(const quipu_open_params *params, uint32_t known, quipu_error *error);
 
+/* What is asked of every call on a store: that it is open (its QUIPU_OPEN_* are `flags`), not merely to be verified, and the call in time.
+ * Errors: STATE, those of abi_check_call. */
+int32_t store_check_entry(bool open, uint32_t flags, const quipu_call *call, quipu_error *error);
+/* The same of every call that changes something. Errors: READ_ONLY too. */
+int32_t store_check_writable(bool open, uint32_t flags, const quipu_call *call, quipu_error *error);
+
 /* Checks the arguments of an embedder's embed: texts that can be walked, each UTF-8 without NUL, a known purpose, a visitor. */
 int32_t abi_check_embed(const quipu_array *texts, uint32_t purpose, quipu_vector_fn visit, quipu_error *error);
 

@@ -76,6 +76,8 @@ typedef struct line_api {
     int32_t (*last_state)(line_reader *r, int64_t *out, quipu_error *error);
     /* The backend's apply. */
     undo_apply_fn apply;
+    /* The last word before anything is changed: MOVED. May be NULL. */
+    int32_t (*may_write)(const quipu_backend *self, quipu_error *error);
 } line_api;
 
 /* A store's; lies in the backend. */

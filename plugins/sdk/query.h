@@ -52,6 +52,12 @@ int64_t query_now(const quipu_filter *f);
 int32_t query_show_best(const record_list *records, query_score_fn score, const char *component, const quipu_search *q,
                         quipu_hit_fn visit, void *context, const quipu_call *call, quipu_error *error);
 
+/* What get shows of `r` (NULL: there is none; it is freed here): the record where the filter lets it through, else NOT_FOUND. now: of the host. */
+int32_t query_show_record(record *r, const quipu_get *q, int64_t now, quipu_hit_fn visit, void *context,
+                          quipu_error *error);
+
+quipu_stat stat_number(const char *name, int64_t value);
+quipu_stat stat_words(const char *name, const char *text);
 /* Shows figures until the visitor stops. */
 int32_t query_show_figures(const quipu_stat *figures, size_t count, quipu_stat_fn visit, void *context,
                            quipu_error *error);

@@ -4,8 +4,8 @@
  *   plugin.c      entry, table, life cycle          settings.c   configuration
  *   connection.c  connections, their statements, waiting and cancelling, the pool of readers
  *   faults.c      SQLite's result codes as errors   schema.c     the tables, their migrations, what is refused
- *   write.c       apply and the bulk way in         states.c     how the tables are read: the history (sdk/line.h)
- *   read.c        get, scan, search, stats          history.c, maintain.c, verify.c   the extensions
+ *   write.c       batches of changes, the bulk way in                             states.c   how the tables are read: the history (sdk/line.h)
+ *   stats.c, maintain.c, verify.c   what the database itself has to do with it; slots and history are the sdk's (sdk/line_backend.h)
  *   moved.c       the fence of a store that has moved away
  */
 #ifndef PLUGINS_SQLITE_BACKEND_H
@@ -13,22 +13,12 @@
 
 #include <pthread.h>
 #include <quipu/backend.h>
-#include <quipu/ext/history.h>
 #include <quipu/ext/maintain.h>
 #include <quipu/ext/migrate.h>
-#include <quipu/ext/vectors.h>
-#include <quipu/ext/verify.h>
-#include <sdk/embed_thread.h>
-#include <sdk/line.h>
-#include <sdk/recent_ids.h>
+#include <sdk/line_backend.h>
 #include <sdk/record.h>
-#include <sdk/services.h>
-#include <sdk/text.h>
-#include <sdk/views.h>
-#include <sdk/write_queue.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
-#include <sys/types.h>
 
 #define DATABASE_NAME "quipu.db"
 #define APPLICATION_ID 0x51756970 /* "Quip", in the database's header: what file(1) and we know it by */
@@ -90,34 +80,23 @@ typedef struct line_reader {
 enum { FTS_LEAVE, FTS_MAKE, FTS_DROP };
 
 struct quipu_backend {
-    const quipu_host *host;
-    char *path;   /* of the database; NULL: created, not open */
-    char *folder; /* that it is in */
-    pid_t pid;    /* that opened it: in a forked child SQLite must not be touched */
-    uint32_t flags;
+    line_backend base;
+    char *path; /* of the database */
     bool durable;
     bool quote_subjects;
     bool embeds;         /* the setting "embed": in the background */
     uint64_t record_max; /* bytes */
     int64_t patience_ns;
     text_language language;
-    int fts;        /* FTS_*: what becomes of the table of words for SQL programs */
-    bool immutable; /* nobody can write it, and nothing beside it: SQLite needs no files of its own */
-    write_queue queue;
+    int fts;              /* FTS_*: what becomes of the table of words for SQL programs */
+    bool immutable;       /* nobody can write it, and nothing beside it: SQLite needs no files of its own */
     connection *writer;   /* the queue's writer's; NULL where the store is open for reading only */
-    recent_ids unchanged; /* change ids whose sets left everything as it was: under the queue */
-    line_store line;      /* the history, as the sdk reads it */
-    views *views;
-    embed_thread *follower; /* makes vectors; or NULL */
-    pthread_mutex_t pool;   /* guards what follows */
+    pthread_mutex_t pool; /* guards what follows */
     connection *idle;
     unsigned idle_count;
     connection *holder;     /* keeps other writers waiting (moved.c); NULL: nobody does */
     atomic_bool past_fence; /* this instance may write although the store has moved */
 };
-
-/* For the thread that makes vectors (read.c). */
-extern const index_owner sqlite_indexes;
 
 /* ---- faults.c ---- */
 
@@ -168,20 +147,10 @@ line_state state_of_row(sqlite3_stmt *s);
 /* ---- the slots ---- */
 
 void sqlite_write_batch(void *context, write_request *batch);
-int32_t sqlite_apply(quipu_backend *self, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
-                     quipu_error *error);
-int32_t sqlite_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit, void *context,
-                   const quipu_call *call, quipu_error *error);
-int32_t sqlite_scan(quipu_backend *self, const quipu_scan *query, quipu_hit_fn visit, void *context,
-                    const quipu_call *call, quipu_error *error);
-int32_t sqlite_search(quipu_backend *self, const quipu_search *query, quipu_hit_fn visit, void *context,
-                      const quipu_call *call, quipu_error *error);
 int32_t sqlite_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const quipu_call *call,
                      quipu_error *error);
-extern const quipu_history_api sqlite_history;
 extern const quipu_maintain_api sqlite_maintain;
 extern const quipu_migrate_api sqlite_migrate;
-extern const quipu_vectors_api sqlite_vectors;
 extern const quipu_verify_api sqlite_verify;
 
 /* ---- moved.c ---- */
@@ -199,12 +168,8 @@ int32_t moved_fenced(quipu_backend *self, quipu_sink_fn sink, void *context, con
 int32_t moved_hold(quipu_backend *self, const quipu_call *call, quipu_error *error);
 void moved_release(quipu_backend *self);
 
-/* ---- settings.c, plugin.c ---- */
+/* ---- settings.c ---- */
 
 int32_t read_settings(quipu_backend *self, quipu_str config, quipu_error *error);
-/* Struct, state and deadline: what is asked of every call on an open store. */
-int32_t check_entry(const quipu_backend *self, const quipu_call *call, quipu_error *error);
-/* The same of every call that changes something. */
-int32_t check_writable(const quipu_backend *self, const quipu_call *call, quipu_error *error);
 
 #endif

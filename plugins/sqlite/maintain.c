@@ -3,7 +3,6 @@
 
 #include <base/fail.h>
 #include <sdk/purge.h>
-#include <string.h>
 #include <sys/stat.h>
 
 static uint64_t size_of(const char *path, const char *suffix)
@@ -16,11 +15,12 @@ static uint64_t size_of(const char *path, const char *suffix)
     return size;
 }
 
-static uint64_t files_of(const char *path, uint64_t *bytes)
+static int32_t measure(maintenance *m, uint64_t *files, uint64_t *bytes)
 {
-    uint64_t log = size_of(path, "-wal");
-    *bytes = size_of(path, "") + log;
-    return 1 + (log > 0);
+    uint64_t log = size_of(m->self->path, "-wal");
+    *bytes = size_of(m->self->path, "") + log;
+    *files = 1 + (log > 0);
+    return QUIPU_OK;
 }
 
 /* The whole log into the database. Readers of an old state keep its end from being cut: then that is left to the next time. */
@@ -66,19 +66,14 @@ static int32_t pack(maintenance *m, connection *c, uint64_t log)
 
 static int32_t repack(maintenance *m)
 {
-    quipu_call call = { .struct_size = sizeof call };
+    quipu_call call;
     connection *c;
     int32_t code = maintain_tell(m, "repack", 0, 0);
     if (code == QUIPU_OK)
         code = maintain_time(m);
     if (code != QUIPU_OK)
         return code;
-    if (m->call)
-        call = *m->call;
-    bool own = m->deadline_ns && (!call.deadline_ns || m->deadline_ns < call.deadline_ns);
-    if (own)
-        call.deadline_ns = m->deadline_ns;
-    call.struct_size = sizeof call;
+    bool own = maintain_call(m, &call);
     code = connection_open(m->self, true, &c, m->error);
     if (code != QUIPU_OK)
         return code;
@@ -88,46 +83,21 @@ static int32_t repack(maintenance *m)
     return code == QUIPU_E_TIMEOUT && own ? MAINTAIN_ENOUGH : code;
 }
 
-static int32_t run(maintenance *m)
-{
-    uint32_t parts = m->params->flags & (QUIPU_MAINTAIN_PURGE | QUIPU_MAINTAIN_REPACK);
-    int32_t code = QUIPU_OK;
-    m->report.packs_before = files_of(m->self->path, &m->report.bytes_before);
-    if (!parts || parts & QUIPU_MAINTAIN_PURGE)
-        code = maintain_purge(m);
-    if (code == QUIPU_OK && (!parts || parts & QUIPU_MAINTAIN_REPACK))
-        code = repack(m);
-    if (code == MAINTAIN_ENOUGH) {
-        m->report.flags |= QUIPU_MAINTAINED_NO_TIME;
-        code = QUIPU_OK;
-    }
-    m->report.packs_after = files_of(m->self->path, &m->report.bytes_after);
-    return code;
-}
+static const quipu_backend_api own = { .struct_size = sizeof own, .scan = line_scan, .apply = line_apply };
+static const maintain_owner owner = { &own, measure, repack };
 
 static int32_t maintain(quipu_backend *self, const quipu_maintain *params, quipu_maintain_fn visit, void *context,
                         quipu_maintained *report, const quipu_call *call, quipu_error *error)
 {
-    static const quipu_backend_api own = { .struct_size = sizeof own, .scan = sqlite_scan, .apply = sqlite_apply };
-    int32_t code = check_entry(self, call, error);
-    if (code == QUIPU_OK)
-        code = maintain_check(params, report, self->flags, error);
-    if (code != QUIPU_OK)
-        return code;
-    maintenance m = { .api = &own,
-                      .self = self,
-                      .host = self->host,
+    maintenance m = { .self = self,
+                      .host = self->base.host,
                       .params = params,
                       .visit = visit,
                       .context = context,
                       .call = call,
-                      .error = error,
-                      .report = { .struct_size = report->struct_size } };
-    maintain_begin(&m);
-    code = run(&m);
-    if (code == QUIPU_OK)
-        memcpy(report, &m.report, sizeof m.report);
-    return code;
+                      .error = error };
+    int32_t code = line_check_entry(self, call, error);
+    return code == QUIPU_OK ? maintain_run(&owner, &m, self->base.flags, report) : code;
 }
 
 const quipu_maintain_api sqlite_maintain = { .struct_size = sizeof(quipu_maintain_api), .maintain = maintain };

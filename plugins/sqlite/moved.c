@@ -14,7 +14,7 @@
 
 int32_t moved_check(const quipu_backend *self, quipu_error *error)
 {
-    return atomic_load(&self->past_fence) ? QUIPU_OK : fence_check(self->folder, error);
+    return atomic_load(&self->past_fence) ? QUIPU_OK : fence_check(self->base.folder, error);
 }
 
 static int32_t position_of(connection *c, char out[QUIPU_POSITION_MAX + 1], quipu_error *error)
@@ -33,7 +33,7 @@ int32_t moved_position(quipu_backend *self, char out[QUIPU_POSITION_MAX + 1], co
                        quipu_error *error)
 {
     connection *c;
-    int32_t code = check_entry(self, call, error);
+    int32_t code = line_check_entry(self, call, error);
     if (code == QUIPU_OK && !out)
         code = fail(error, QUIPU_E_INVALID, "out", "out is NULL");
     if (code == QUIPU_OK)
@@ -87,7 +87,7 @@ static int32_t lock(quipu_backend *self, const quipu_call *call, connection **ou
 
 int32_t moved_hold(quipu_backend *self, const quipu_call *call, quipu_error *error)
 {
-    int32_t code = check_writable(self, call, error);
+    int32_t code = line_check_writable(self, call, error);
     if (code == QUIPU_OK && self->holder)
         return fail(error, QUIPU_E_STATE, NULL, "the other writers are held already");
     if (code == QUIPU_OK)
@@ -119,15 +119,15 @@ static int32_t fence_at(quipu_backend *self, connection *c, const quipu_str *pos
         code = position_of(c, now, error);
     if (code == QUIPU_OK && !str_same(*position, str_of(now)))
         code = fail(error, QUIPU_E_CONFLICT, "position", "the store has changed meanwhile: it stands at %s", now);
-    return code == QUIPU_OK ? fence_set(self->folder, *place, error) : code;
+    return code == QUIPU_OK ? fence_set(self->base.folder, *place, error) : code;
 }
 
 int32_t moved_fence(quipu_backend *self, const quipu_str *position, const quipu_str *place, const quipu_change_set *as,
                     const quipu_call *call, quipu_error *error)
 {
-    int32_t code = check_entry(self, call, error);
+    int32_t code = line_check_entry(self, call, error);
     if (code == QUIPU_OK)
-        code = fence_check_place(place, self->flags, error);
+        code = fence_check_place(place, self->base.flags, error);
     if (code == QUIPU_OK)
         code = fence_check_set(position, as, error);
     if (code != QUIPU_OK)
@@ -147,16 +147,16 @@ int32_t moved_unfence(quipu_backend *self, const quipu_str *place, uint32_t scop
                       quipu_error *error)
 {
     connection *c;
-    int32_t code = check_entry(self, call, error);
+    int32_t code = line_check_entry(self, call, error);
     if (code == QUIPU_OK && scope > QUIPU_UNFENCE_SELF)
         code = fail(error, QUIPU_E_INVALID, "scope", "%u is no scope of unfence", scope);
     if (code == QUIPU_OK)
-        code = fence_check_place(place, self->flags, error);
+        code = fence_check_place(place, self->base.flags, error);
     if (code == QUIPU_OK)
         code = lock(self, call, &c, error);
     if (code != QUIPU_OK)
         return code;
-    code = fence_take(self->folder, *place, scope, error);
+    code = fence_take(self->base.folder, *place, scope, error);
     if (code == QUIPU_OK)
         atomic_store(&self->past_fence, scope == QUIPU_UNFENCE_SELF);
     unlock(c);
@@ -165,6 +165,6 @@ int32_t moved_unfence(quipu_backend *self, const quipu_str *place, uint32_t scop
 
 int32_t moved_fenced(quipu_backend *self, quipu_sink_fn sink, void *context, const quipu_call *call, quipu_error *error)
 {
-    int32_t code = check_entry(self, call, error);
-    return code == QUIPU_OK ? fence_show(self->folder, sink, context, error) : code;
+    int32_t code = line_check_entry(self, call, error);
+    return code == QUIPU_OK ? fence_show(self->base.folder, sink, context, error) : code;
 }

@@ -86,12 +86,12 @@ int32_t database_make(quipu_backend *self, const char *folder, quipu_error *erro
 {
     if (access(self->path, F_OK) == 0) {
         self->immutable =
-            self->flags & QUIPU_OPEN_READ_ONLY && access(folder, W_OK) != 0 && access(self->path, W_OK) != 0;
+            self->base.flags & QUIPU_OPEN_READ_ONLY && access(folder, W_OK) != 0 && access(self->path, W_OK) != 0;
         return QUIPU_OK;
     }
     if (errno != ENOENT && errno != ENOTDIR)
         return fail_errno(error, errno, "cannot reach %s", self->path);
-    if (self->flags & (QUIPU_OPEN_NO_CREATE | QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_DAMAGED))
+    if (self->base.flags & (QUIPU_OPEN_NO_CREATE | QUIPU_OPEN_READ_ONLY | QUIPU_OPEN_DAMAGED))
         return fail(error, QUIPU_E_NOT_FOUND, "path", "there is no store at %s", folder);
     return make_file(folder, self->path, error);
 }
@@ -169,7 +169,7 @@ static int32_t choose_journal(quipu_backend *self, connection *c, quipu_error *e
     int32_t code = rc == SQLITE_ROW || rc == SQLITE_DONE ? QUIPU_OK : sqlite_fail(c, rc, "opening the store", error);
     sqlite3_finalize(s);
     if (code == QUIPU_OK && !wal)
-        host_log(self->host, QUIPU_LOG_WARNING, "sqlite",
+        host_log(self->base.host, QUIPU_LOG_WARNING, "sqlite",
                  "no write-ahead log here: readers and writers wait for each other");
     return code;
 }
@@ -223,7 +223,7 @@ int32_t schema_check(quipu_backend *self, connection *c, quipu_error *error)
     int32_t code = look_once(c, &version, error);
     if (code != QUIPU_OK)
         return code;
-    if (self->flags & QUIPU_OPEN_READ_ONLY)
+    if (self->base.flags & QUIPU_OPEN_READ_ONLY)
         return version > 0
                    ? QUIPU_OK
                    : fail(error, QUIPU_E_NOT_FOUND, "path", "the store was never finished; open it for writing once");

@@ -251,5 +251,6 @@ const line_api sqlite_line = {
     .replay = show_all,
     .older = show_older,
     .last_state = last_state,
-    .apply = sqlite_apply,
+    .apply = line_apply,
+    .may_write = moved_check,
 };

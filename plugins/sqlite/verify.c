@@ -8,37 +8,21 @@
 #include "backend.h"
 
 #include <base/fail.h>
-#include <sdk/abi_check.h>
-#include <sdk/query.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { ENOUGH = 1, PROGRESS_EVERY = 10000, FINDINGS_MAX = 100 };
+enum { PROGRESS_EVERY = 10000, FINDINGS_MAX = 100 };
 
 typedef struct verification {
     quipu_backend *self;
     connection *c;
-    uint32_t flags;
-    uint64_t damages;
-    quipu_finding_fn visit;
-    void *context;
+    findings told;
     const quipu_call *call;
-    quipu_error *error;
 } verification;
 
 static int32_t tell(verification *v, uint32_t severity, const char *area, const char *subject, const char *message,
                     uint64_t count)
 {
-    quipu_finding f = { .struct_size = sizeof f,
-                        .severity = severity,
-                        .area = str_of(area),
-                        .subject = str_of(subject),
-                        .message = str_of(message),
-                        .count = count };
-    bool stop = false;
-    v->damages += severity == QUIPU_FINDING_DAMAGE;
-    int32_t code = query_answer(v->visit(v->context, &f), &stop, v->error);
-    return code != QUIPU_OK ? code : stop ? ENOUGH : QUIPU_OK;
+    return findings_tell(&v->told, severity, area, str_of(subject), message, count);
 }
 
 /* What an area's check ends with: damage that SQLite itself came upon is a finding, and no failure to check. */
@@ -49,12 +33,12 @@ static int32_t end_area(verification *v, const char *area, int rc, uint64_t coun
         return tell(v, QUIPU_FINDING_CHECKED, area, NULL, NULL, count);
     if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB || primary == SQLITE_ERROR)
         return tell(v, QUIPU_FINDING_DAMAGE, area, NULL, sqlite3_errmsg(v->c->db), 0);
-    return sqlite_fail(v->c, rc, "verifying the store", v->error);
+    return sqlite_fail(v->c, rc, "verifying the store", v->told.error);
 }
 
 static bool repairs(const verification *v)
 {
-    return v->flags & QUIPU_VERIFY_REPAIR;
+    return findings_repair(&v->told);
 }
 
 /* ---- the database ---- */
@@ -186,7 +170,7 @@ static int32_t verify_states(verification *v)
             code = tell(v, QUIPU_FINDING_DAMAGE, "records", stored.id.ptr,
                         "its text is not that of its version: bring a copy back, or write the record anew", 0);
         record_free(r);
-        if (++count % PROGRESS_EVERY == 0 && code == QUIPU_OK && v->flags & QUIPU_VERIFY_PROGRESS)
+        if (++count % PROGRESS_EVERY == 0 && code == QUIPU_OK)
             code = tell(v, QUIPU_FINDING_PROGRESS, "records", NULL, NULL, count);
     }
     if (code == QUIPU_OK)
@@ -197,75 +181,14 @@ static int32_t verify_states(verification *v)
 
 /* ---- the saved index ---- */
 
-typedef struct comparison {
-    const line_store *line;
-    connection *c;
-    uint64_t shown, wrong;
-} comparison;
-
-static int32_t compare_hit(void *context, const quipu_hit *hit)
-{
-    comparison *x = context;
-    record *r = NULL;
-    int32_t code = line_record_at(x->line, x->c, hit->record->id, -1, &r, NULL);
-    x->shown++;
-    x->wrong += code == QUIPU_OK && (!r || !str_same(record_view(r)->version, hit->record->version));
-    record_free(r);
-    return 0;
-}
-
+/* A store that was opened to be verified has no readers of its own. */
 static int32_t verify_index(verification *v)
 {
-    quipu_filter all = { .struct_size = sizeof all, .flags = QUIPU_FILTER_EXPIRED, .now = QUIPU_TIME_NONE };
-    quipu_scan scan = { .struct_size = sizeof scan, .filter = &all };
-    comparison x = { .line = &v->self->line };
-    line_revision newest = { 0 };
-    view *held;
-    int32_t code = views_take(v->self->views, (quipu_str){ 0 }, &held, v->error);
-    if (code == QUIPU_E_CORRUPT)
-        return tell(v, QUIPU_FINDING_WARNING, "index", NULL, "it cannot be built while records are damaged", 0);
-    if (code != QUIPU_OK)
-        return code;
-    code = reader_take(v->self, v->call, &x.c, v->error);
-    if (code == QUIPU_OK) {
-        code = connection_run(x.c, STATEMENT_BEGIN_READ, "verifying the index", v->error);
-        if (code == QUIPU_OK)
-            code = revision_newest(x.c, &newest, v->error);
-        if (code == QUIPU_OK)
-            code = record_index_scan(view_index(held), &scan, compare_hit, &x, v->call, v->error);
-        reader_give(v->self, x.c);
-    }
-    view_give(held);
-    bool bad = code == QUIPU_E_CORRUPT || (code == QUIPU_OK && (x.wrong || x.shown != (uint64_t)newest.records));
-    if (code != QUIPU_OK && !bad)
-        return code;
-    code = bad ? tell(v, QUIPU_FINDING_DAMAGE, "index", NULL, "it does not show what is stored", 0) : QUIPU_OK;
-    if (code == QUIPU_OK && bad && repairs(v)) {
-        code = views_forget(v->self->views, v->error);
-        if (code == QUIPU_OK)
-            code = tell(v, QUIPU_FINDING_REPAIRED, "index", NULL, "it was thrown away, and is built again", 0);
-    }
-    return code == QUIPU_OK ? tell(v, QUIPU_FINDING_CHECKED, "index", NULL, NULL, x.shown) : code;
-}
-
-/* A store that was opened to be verified has no views of its own. */
-static int32_t verify_index_anyhow(verification *v)
-{
     quipu_backend *self = v->self;
-    if (self->views)
-        return verify_index(v);
-    char *folder = str_dup(str_of(self->path));
-    if (!folder)
-        return fail(v->error, QUIPU_E_NO_MEMORY, NULL, "no memory to verify the index");
-    *strrchr(folder, '/') = '\0';
-    int32_t code =
-        views_open(&line_views, &self->line, self->host, folder, !repairs(v), self->language, &self->views, v->error);
-    if (code == QUIPU_OK)
-        code = verify_index(v);
-    views_close(self->views);
-    self->views = NULL;
-    readers_close(self);
-    free(folder);
+    bool lent = !self->base.views;
+    int32_t code = line_verify_index(self, self->language, &v->told, v->call, v->told.error);
+    if (lent)
+        readers_close(self);
     return code;
 }
 
@@ -280,33 +203,26 @@ static int32_t verify_all(verification *v)
         code = verify_heads(v);
     if (code == QUIPU_OK)
         code = verify_states(v);
-    return code == QUIPU_OK && v->damages == 0 ? verify_index_anyhow(v) : code;
+    return code == QUIPU_OK && v->told.damages == 0 ? verify_index(v) : code;
 }
 
 static int32_t verify(quipu_backend *self, uint32_t flags, quipu_finding_fn visit, void *context,
                       const quipu_call *call, quipu_error *error)
 {
     quipu_error own = { .struct_size = sizeof own };
-    verification v = {
-        .self = self, .flags = flags, .visit = visit, .context = context, .call = call, .error = error ? error : &own
-    };
-    if (!self->path)
-        return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
-    int32_t code = abi_check_call(call, error);
+    verification v = { .self = self, .told = { flags, 0, visit, context, error ? error : &own }, .call = call };
+    int32_t code = findings_check(self->base.folder, self->base.flags, flags, call, error);
     if (code == QUIPU_OK)
-        code = abi_check_flags(flags, QUIPU_VERIFY_REPAIR | QUIPU_VERIFY_PROGRESS, "flags", error);
-    if (code == QUIPU_OK && repairs(&v) && self->flags & QUIPU_OPEN_READ_ONLY)
-        code = fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only, and cannot be repaired");
-    if (code == QUIPU_OK)
-        code = connection_open(self, repairs(&v), &v.c, v.error);
+        code = connection_open(self, repairs(&v), &v.c, v.told.error);
     if (code == QUIPU_E_FORMAT || code == QUIPU_E_CORRUPT) /* not even its first page can be read */
-        return tell(&v, QUIPU_FINDING_DAMAGE, "database", DATABASE_NAME, v.error->message, 0) < 0 ? code : QUIPU_OK;
+        return tell(&v, QUIPU_FINDING_DAMAGE, "database", DATABASE_NAME, v.told.error->message, 0) < 0 ? code
+                                                                                                       : QUIPU_OK;
     if (code != QUIPU_OK)
         return code;
     connection_use(v.c, call, NULL);
     code = verify_all(&v);
     connection_close(v.c);
-    return code == ENOUGH ? QUIPU_OK : code;
+    return code == FINDINGS_ENOUGH ? QUIPU_OK : code;
 }
 
 const quipu_verify_api sqlite_verify = { .struct_size = sizeof(quipu_verify_api), .verify = verify };

@@ -84,7 +84,7 @@ static int32_t plan_change(transaction *t, const quipu_change *change, uint64_t 
 static int32_t was_applied(transaction *t, const uint8_t change_id[16], bool *applied, quipu_error *error)
 {
     uint8_t name[20];
-    *applied = recent_ids_has(&t->self->unchanged, change_id);
+    *applied = recent_ids_has(&t->self->base.unchanged, change_id);
     sqlite3_stmt *s = connection_statement(t->c, STATEMENT_IS_APPLIED, error);
     if (!s)
         return error->code;
@@ -229,7 +229,7 @@ static int32_t stage(transaction *t, write_request *r, bool *broken)
     r->flags = 0;
     r->changed = 0;
     memset(r->revision, 0, sizeof r->revision);
-    if (!steps || !recent_ids_reserve(&t->self->unchanged))
+    if (!steps || !recent_ids_reserve(&t->self->base.unchanged))
         code =
             fail(&r->error, QUIPU_E_NO_MEMORY, NULL, "no memory for a set of %llu changes", (unsigned long long)count);
     if (code == QUIPU_OK)
@@ -246,7 +246,7 @@ static int32_t stage(transaction *t, write_request *r, bool *broken)
         code = write_set(t, r, steps);
         *broken = code != QUIPU_OK;
     } else if (code == QUIPU_OK && !applied) {
-        recent_ids_add(&t->self->unchanged, r->set->change_id);
+        recent_ids_add(&t->self->base.unchanged, r->set->change_id);
     }
     steps_free(steps, count);
     return code;
@@ -318,7 +318,7 @@ void sqlite_write_batch(void *context, write_request *batch)
 {
     quipu_backend *self = context;
     quipu_error error = { .struct_size = sizeof error };
-    transaction t = { .self = self, .c = self->writer, .now = host_now(self->host) };
+    transaction t = { .self = self, .c = self->writer, .now = host_now(self->base.host) };
     uint64_t written = 0;
     int32_t code = try_batch(&t, batch, &written, &error);
     for (int i = 0; i < TRIES && code == QUIPU_E_UNCERTAIN && error.sys_errno == EINTR; i++) {
@@ -330,47 +330,14 @@ void sqlite_write_batch(void *context, write_request *batch)
     connection_use(self->writer, NULL, NULL);
     if (code == QUIPU_OK)
         return;
-    recent_ids_free(&self->unchanged); /* what they left unchanged may not have come to be */
-    recent_ids_begin(&self->unchanged, (uint64_t)t.now);
+    recent_ids_free(&self->base.unchanged); /* what they left unchanged may not have come to be */
+    recent_ids_begin(&self->base.unchanged, (uint64_t)t.now);
     write_batch_fail(batch, code, &error);
-}
-
-int32_t sqlite_apply(quipu_backend *self, const quipu_change_set *set, quipu_receipt *receipt, const quipu_call *call,
-                     quipu_error *error)
-{
-    write_request r = { .set = set, .call = call, .error = { .struct_size = sizeof r.error } };
-    int32_t code = check_entry(self, call, error);
-    if (code == QUIPU_OK)
-        code = write_request_check(set, receipt, error);
-    if (code == QUIPU_OK)
-        code = check_writable(self, call, error);
-    if (code != QUIPU_OK)
-        return code;
-    write_queue_run(&self->queue, &r);
-    if (r.code == QUIPU_OK && r.revision[0])
-        views_written(self->views, 1);
-    embed_thread_wake(self->follower);
-    return write_request_answer(&r, receipt, error);
-}
-
-static int32_t sqlite_migrate_write(quipu_backend *self, const quipu_array *sets, quipu_receipt *receipts,
-                                    uint64_t *done, const quipu_call *call, quipu_error *error)
-{
-    uint64_t own = 0;
-    if (!done)
-        done = &own;
-    *done = 0;
-    int32_t code = check_writable(self, call, error);
-    if (code == QUIPU_OK)
-        code = write_queue_bulk(&self->queue, sets, receipts, done, call, error);
-    if (*done > 0)
-        embed_thread_wake(self->follower);
-    return code;
 }
 
 const quipu_migrate_api sqlite_migrate = {
     .struct_size = sizeof(quipu_migrate_api),
-    .write = sqlite_migrate_write,
+    .write = line_bulk,
     .position = moved_position,
     .fence = moved_fence,
     .unfence = moved_unfence,

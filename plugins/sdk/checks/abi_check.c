@@ -151,3 +151,20 @@ int32_t abi_negotiate(const quipu_host *host, uint32_t abi_min, uint32_t abi_max
     *chosen = mine;
     return QUIPU_OK;
 }
+
+int32_t store_check_entry(bool open, uint32_t flags, const quipu_call *call, quipu_error *error)
+{
+    if (!open)
+        return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
+    if (flags & QUIPU_OPEN_DAMAGED)
+        return fail(error, QUIPU_E_STATE, NULL, "the store was opened to be verified, and for nothing else");
+    return abi_check_call(call, error);
+}
+
+int32_t store_check_writable(bool open, uint32_t flags, const quipu_call *call, quipu_error *error)
+{
+    int32_t code = store_check_entry(open, flags, call, error);
+    if (code == QUIPU_OK && (flags & QUIPU_OPEN_READ_ONLY))
+        code = fail(error, QUIPU_E_READ_ONLY, NULL, "the store was opened for reading only");
+    return code;
+}

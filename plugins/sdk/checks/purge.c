@@ -7,13 +7,14 @@
 #include <sdk/query.h>
 #include <sdk/services.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     PURGE_AT_ONCE = 1000,  /* records of one change set */
     PURGE_CONFLICTS = 100, /* times that a record may be changed by somebody else just before it goes */
 };
 
-int32_t maintain_check(const quipu_maintain *params, const quipu_maintained *report, uint32_t flags, quipu_error *error)
+static int32_t check(const quipu_maintain *params, const quipu_maintained *report, uint32_t flags, quipu_error *error)
 {
     int32_t code = abi_check_struct(params, sizeof *params, "quipu_maintain", error);
     if (code == QUIPU_OK)
@@ -30,7 +31,7 @@ int32_t maintain_check(const quipu_maintain *params, const quipu_maintained *rep
     return code;
 }
 
-void maintain_begin(maintenance *m)
+static void begin(maintenance *m)
 {
     if (m->params->time_limit && m->params->time_limit < INT64_MAX / 2000000)
         m->deadline_ns = monotonic_now() + (int64_t)m->params->time_limit * 1000000;
@@ -123,5 +124,44 @@ int32_t maintain_purge(maintenance *m)
             code = QUIPU_OK;
     }
     free(d);
+    return code;
+}
+
+bool maintain_call(const maintenance *m, quipu_call *out)
+{
+    *out = m->call ? *m->call : (quipu_call){ 0 };
+    out->struct_size = sizeof *out;
+    bool own = m->deadline_ns && (!out->deadline_ns || m->deadline_ns < out->deadline_ns);
+    if (own)
+        out->deadline_ns = m->deadline_ns;
+    return own;
+}
+
+static int32_t run_parts(const maintain_owner *owner, maintenance *m)
+{
+    uint32_t parts = m->params->flags & (QUIPU_MAINTAIN_PURGE | QUIPU_MAINTAIN_REPACK);
+    int32_t code = owner->measure(m, &m->report.packs_before, &m->report.bytes_before);
+    if (code == QUIPU_OK && (!parts || parts & QUIPU_MAINTAIN_PURGE))
+        code = maintain_purge(m);
+    if (code == QUIPU_OK && (!parts || parts & QUIPU_MAINTAIN_REPACK))
+        code = owner->repack(m);
+    if (code == MAINTAIN_ENOUGH) {
+        m->report.flags |= QUIPU_MAINTAINED_NO_TIME;
+        code = QUIPU_OK;
+    }
+    return code == QUIPU_OK ? owner->measure(m, &m->report.packs_after, &m->report.bytes_after) : code;
+}
+
+int32_t maintain_run(const maintain_owner *owner, maintenance *m, uint32_t flags, quipu_maintained *report)
+{
+    int32_t code = check(m->params, report, flags, m->error);
+    if (code != QUIPU_OK)
+        return code;
+    m->api = owner->api;
+    m->report = (quipu_maintained){ .struct_size = report->struct_size };
+    begin(m);
+    code = run_parts(owner, m);
+    if (code == QUIPU_OK)
+        memcpy(report, &m->report, sizeof m->report);
     return code;
 }

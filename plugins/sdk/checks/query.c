@@ -93,6 +93,27 @@ int32_t query_answer(int32_t answer, bool *stop, quipu_error *error)
     return fail(error, answer, NULL, "the visitor ended the call: %s", error_text(answer));
 }
 
+int32_t query_show_record(record *r, const quipu_get *q, int64_t now, quipu_hit_fn visit, void *context,
+                          quipu_error *error)
+{
+    int32_t matches = r ? filter_match(q->filter, record_view(r), now) : 0;
+    record_list found = { .items = &r, .count = matches > 0 };
+    int32_t code = matches < 0 ? fail(error, matches, "filter", "the filter cannot be applied")
+                               : query_show_one(&found, q, visit, context, error);
+    record_free(r);
+    return code;
+}
+
+quipu_stat stat_number(const char *name, int64_t value)
+{
+    return (quipu_stat){ .struct_size = sizeof(quipu_stat), .name = str_of(name), .value = value };
+}
+
+quipu_stat stat_words(const char *name, const char *text)
+{
+    return (quipu_stat){ .struct_size = sizeof(quipu_stat), .name = str_of(name), .text = str_of(text) };
+}
+
 int32_t query_show_figures(const quipu_stat *figures, size_t count, quipu_stat_fn visit, void *context,
                            quipu_error *error)
 {
