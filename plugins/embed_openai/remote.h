@@ -2,7 +2,7 @@
  * remote.h - vectors from an endpoint: OpenAI's POST /embeddings, which many servers speak, and Ollama's POST /api/embed.
  *
  *   embed_openai.c  the two embedders and their settings       request.c  texts to requests: batches, what to do where one fails
- *   key.c           the key: from the environment or a file    answer.c   an answer to vectors, or to what is wrong with it
+ *   answer.c        an answer to vectors, or to what is wrong with it
  */
 #ifndef EMBED_OPENAI_REMOTE_H
 #define EMBED_OPENAI_REMOTE_H
@@ -10,6 +10,7 @@
 #include <quipu/embedder.h>
 #include <pthread.h>
 #include <sdk/http.h>
+#include <sdk/key.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -40,13 +41,6 @@ int32_t remote_embed(remote *r, const quipu_array *texts, uint32_t purpose, quip
 int32_t remote_learn(remote *r, uint32_t attempts, const quipu_call *call, quipu_error *error);
 /* Notes the dimension of a vector that came, or refuses one of another length. */
 int32_t remote_dimension(remote *r, uint64_t found, quipu_error *error);
-
-/* ---- key.c ---- */
-
-/* The key in the environment variable `name` or, where `path` is given, in that file, which nobody else may read; *out is NULL where the
- * variable is not set. To be wiped and freed with key_free. */
-int32_t key_read(const char *name, const char *path, char **out, quipu_error *error);
-void key_free(char *key);
 
 /* ---- answer.c ---- */
 

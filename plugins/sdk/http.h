@@ -18,6 +18,7 @@ typedef struct http_client http_client;
 typedef struct http_options {
     const char *user_agent;
     const char *key;         /* sent as "Authorization: Bearer KEY"; NULL: no such header. Never shown in any message */
+    const char *key_header;  /* what stands before the key ("Authorization: Bearer ") */
     const char *authorities; /* a file of certificates in place of the system's */
     int64_t connect_ms;      /* one attempt's, to be connected (5,000) */
     int64_t attempt_ms;      /* one attempt's, in all (60,000) */
@@ -30,9 +31,10 @@ typedef struct http_options {
 
 typedef struct http_request {
     const char *url;  /* http_check_url has checked it */
-    const char *type; /* of the body, as "application/json"; NULL: a GET without body */
+    const char *type; /* of the body, as "application/json"; NULL: there is none */
     quipu_str body;
-    uint32_t attempts; /* how many at the most; 0: one */
+    uint32_t attempts;  /* how many at the most; 0: one */
+    const char *method; /* NULL: POST where there is a body, else GET */
 } http_request;
 
 /* Zeroed by the caller, freed by http_answer_free. */

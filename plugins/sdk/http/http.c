@@ -81,7 +81,7 @@ static int32_t fill_client(http_client *c, const http_options *o, quipu_error *e
     if (o->answer_most > 0)
         c->options.answer_most = o->answer_most;
     if (o->key) {
-        buffer_printf(&header, "Authorization: Bearer %s", o->key);
+        buffer_printf(&header, "%s%s", o->key_header ? o->key_header : "Authorization: Bearer ", o->key);
         c->header = header.bytes;
     }
     c->options.user_agent = str_dup(str_of(o->user_agent ? o->user_agent : "quipu"));

@@ -138,6 +138,8 @@ static void set_request(const http_client *c, http_line *line, const http_reques
     curl_easy_setopt(one, CURLOPT_MAXAGE_CONN, LINE_KEPT_S);
     curl_easy_setopt(one, CURLOPT_WRITEFUNCTION, take_bytes);
     curl_easy_setopt(one, CURLOPT_WRITEDATA, line);
+    if (request->method)
+        curl_easy_setopt(one, CURLOPT_CUSTOMREQUEST, request->method);
     set_protocols(one);
     set_certificates(c, one);
     if (request->type) {

@@ -1,6 +1,7 @@
-/* key.c - see remote.h: a key comes from the environment, or from a file that nobody else can read. It is in no message. */
-#include "remote.h"
+/* key.c - see key.h. */
+#include <sdk/key.h>
 
+#include <base/buffer.h>
 #include <base/fail.h>
 #include <errno.h>
 #include <fcntl.h>
