@@ -73,7 +73,9 @@ static int32_t ask(const job *j, uint64_t first, uint64_t count, uint64_t most, 
     http_answer answer = { 0 };
     *too_large = false;
     write_body(j, first, count, most, &body);
-    http_request request = { r->url, "application/json", str_make(body.bytes, body.len), j->attempts };
+    http_request request = {
+        .url = r->url, .type = "application/json", .body = str_make(body.bytes, body.len), .attempts = j->attempts
+    };
     int32_t code = body.failed ? fail(error, QUIPU_E_NO_MEMORY, NULL, "there is no memory for a request")
                                : http_send(r->http, &request, &answer, j->call, error);
     if (code == QUIPU_OK && answer.status == 200) {
