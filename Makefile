@@ -303,6 +303,12 @@ bench-python: all
 	@$(CC) $(CSTD) -O2 -fPIC -shared -Iplugin_api -Ihost_shim/include -o $(B)/bench/python_calls.so bench/python_calls.c
 	@BUILD=$(abspath $(B)) PYTHONPATH=host_shim/python QUIPU_LIBRARY=$(abspath $(B))/libquipu.so python3 bench/python_overhead.py
 
+# The adapter for mem0 beside mem0 itself.
+.PHONY: bench-hosts
+bench-hosts: all
+	@mkdir -p $(B)/hosts
+	@BUILD=$(abspath $(B)) SOURCE=$(CURDIR) sh bench/hosts.sh
+
 # quipu serve beside FastAPI.
 .PHONY: bench-serve
 bench-serve: all
