@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 
 enum {
     LIVES_AT_MOST = 300, /* seconds that a file of stock git's may be under way; it renews none of them */
@@ -92,7 +91,7 @@ static int32_t tell_strange(repair *r, const char *inner, const char *path)
 /* Seconds since the name was made: a second name of an older file, as a keep of ours is, has the time at which it got it. */
 static int64_t age_of(const struct stat *st)
 {
-    return (int64_t)(time(NULL) - (st->st_nlink > 1 ? st->st_ctime : st->st_mtime));
+    return os->now() - (int64_t)(st->st_nlink > 1 ? st->st_ctime : st->st_mtime);
 }
 
 /* inner: of a folder of the store, "" for itself; is left as it was. deep: with the folders in it. */

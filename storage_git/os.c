@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static int real_open(const char *path, int flags, mode_t mode)
@@ -42,6 +43,11 @@ static int real_unlock(int fd)
     return lock_command(fd, F_UNLCK, F_OFD_SETLK);
 }
 
+static int64_t real_now(void)
+{
+    return (int64_t)time(NULL);
+}
+
 const os_table os_real = {
     .open = real_open,
     .write = write,
@@ -57,6 +63,7 @@ const os_table os_real = {
     .mkdir = mkdir,
     .lock = real_lock,
     .unlock = real_unlock,
+    .now = real_now,
 };
 
 const os_table *os = &os_real;

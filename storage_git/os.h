@@ -28,6 +28,7 @@ typedef struct os_table {
     int (*lock)(int fd,
                 bool wait); /* an exclusive OFD lock on the whole file; without `wait` EAGAIN where it is held */
     int (*unlock)(int fd);
+    int64_t (*now)(void); /* seconds since 1970, by which files grow old */
 } os_table;
 
 /* The table in force; never NULL. Replaced only by tests, before any store is open. */

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { NAME_LEN = 5 + OBJECT_ID_HEX, TRANSFER_OLD = 3600 /* seconds */ };
@@ -366,7 +365,7 @@ static void clear_keep(const char *folder, const char *file)
 static bool is_old_transfer(const char *file, const char *path)
 {
     struct stat st;
-    return begins(file, "pack_git2_") && stat(path, &st) == 0 && time(NULL) - st.st_mtime > TRANSFER_OLD;
+    return begins(file, "pack_git2_") && stat(path, &st) == 0 && os->now() - st.st_mtime > TRANSFER_OLD;
 }
 
 void pack_clear_stale(const char *folder)

@@ -7,7 +7,6 @@
 #include <base/fail.h>
 
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { NAME_LEN = 5 + OBJECT_ID_HEX, NOTE_MAX = 1 << 20 };
@@ -150,7 +149,7 @@ void retired_watch_end(retired_watch *w)
 
 bool retired_watch_is_due(retired_watch *w)
 {
-    int64_t now = (int64_t)time(NULL);
+    int64_t now = os->now();
     if (!w->list.count || now < w->due)
         return false;
     w->due = now + RETIRED_GRACE;
@@ -185,7 +184,7 @@ static void freshen(const char *folder, retired_list *list, int64_t now)
 void retired_add(const char *folder, const char *const *names, size_t count)
 {
     retired_list list = { 0 };
-    int64_t now = (int64_t)time(NULL);
+    int64_t now = os->now();
     int32_t code = retired_read(folder, &list, NULL);
     retired_pack *packs = code == QUIPU_OK ? realloc(list.packs, (list.count + count + 1) * sizeof *packs) : NULL;
     if (packs) {
@@ -261,7 +260,7 @@ static size_t count_staying(pack_list *list, int64_t now)
 
 bool retired_are_due(pack_list *list)
 {
-    return count_staying(list, (int64_t)time(NULL)) < list->retired;
+    return count_staying(list, os->now()) < list->retired;
 }
 
 static void sweep(const char *folder, pack_list *list, size_t staying)
@@ -288,7 +287,7 @@ void retired_sweep(const char *folder, bool all)
 {
     pack_list list = { 0 };
     if (pack_list_read(folder, &list, NULL) == QUIPU_OK) {
-        size_t staying = all ? 0 : count_staying(&list, (int64_t)time(NULL));
+        size_t staying = all ? 0 : count_staying(&list, os->now());
         if (staying < list.retired)
             sweep(folder, &list, staying);
     }

@@ -75,6 +75,7 @@
     X(check_scope, "behaviour-scope", "behaviour", STORE, "no record is seen or overwritten from another scope")       \
     X(check_delete, "behaviour-delete", "behaviour", STORE, "a deleted record is gone from get, scan and search")      \
     X(check_expiry, "behaviour-expiry", "behaviour", STORE, "an expired record is hidden unless it is asked for")      \
+    X(check_expiry_then, "behaviour-expiry-then", "behaviour", STORE, "what had not expired is shown as of then")      \
     X(check_order, "behaviour-order", "behaviour", STORE, "each order is what it says")                                \
     X(check_paging, "behaviour-paging", "behaviour", STORE,                                                            \
       "pages of any size add up to the whole, also while others write")                                                \

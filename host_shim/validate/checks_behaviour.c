@@ -2,6 +2,9 @@
 #include "check_table.h"
 
 #include <base/fail.h>
+#include <quipu/extensions.h>
+#include <sdk/query.h>
+#include <sdk/record.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -185,6 +188,37 @@ void check_expiry(probe *p)
     filter.flags = 0;
     filter.now = 1710000000000000; /* March 2024 */
     probe_want(p, probe_get(p, "old", &filter, &s, &error), QUIPU_OK, &error, "get with a time before it expired");
+    seen_free(&s);
+}
+
+/* A record that had not expired when HEAD was committed, and has by now. */
+void check_expiry_then(probe *p)
+{
+    static const int64_t hour = INT64_C(3600000000);
+    const quipu_str history = QUIPU_STR_INIT(QUIPU_EXT_HISTORY), head = QUIPU_STR_INIT("HEAD");
+    quipu_get get = { .struct_size = sizeof get, .id = QUIPU_STR_INIT("milk"), .as_of = head };
+    quipu_scan scan = { .struct_size = sizeof scan, .as_of = head };
+    quipu_search search = { .struct_size = sizeof search, .text = QUIPU_STR_INIT("apple"), .k = 5, .as_of = head };
+    quipu_error error = probe_error();
+    buffer more = { 0 };
+    seen s = { 0 };
+    search.mode = QUIPU_SEARCH_LEXICAL;
+    if (!p->api->get_extension(p->self, &history))
+        probe_skip(p, "it keeps no history");
+    buffer_append_text(&more, ",\"expires_at\":\"");
+    time_print(query_now(NULL) + hour, &more);
+    buffer_append_text(&more, "\"");
+    probe_store(p, "milk", "u", "an apple for an hour", more.failed ? "" : more.bytes);
+    buffer_free(&more);
+    p->ahead = 2 * hour;
+    if (probe_get(p, "milk", NULL, &s, &error) != QUIPU_E_NOT_FOUND)
+        probe_skip(p, "it has a clock of its own");
+    probe_want(p, p->api->get(p->self, &get, seen_visit, &s, NULL, &error), QUIPU_OK, &error, "get as of then");
+    probe_want(p, p->api->scan(p->self, &scan, seen_visit, &s, NULL, &error), QUIPU_OK, &error, "scan as of then");
+    probe_want(p, p->api->search(p->self, &search, seen_visit, &s, NULL, &error), QUIPU_OK, &error,
+               "search as of then");
+    if (s.count != 3)
+        probe_fail(p, "scan or search as of then hides what had not expired yet");
     seen_free(&s);
 }
 

@@ -26,7 +26,8 @@ typedef struct probe {
     const quipu_plugin *entry;
     quipu_host host;
     uint32_t services;
-    uint32_t backend; /* its number in the plugin, where a check has scenes */
+    _Atomic int64_t ahead; /* microseconds that its host's clock is ahead of the system's */
+    uint32_t backend;      /* its number in the plugin, where a check has scenes */
     const quipu_backend_desc *desc;
     const quipu_backend_api *api;
     quipu_backend *self; /* an open store */

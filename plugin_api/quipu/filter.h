@@ -64,7 +64,9 @@ typedef struct quipu_filter {
     quipu_str agent;
     quipu_str session;
     quipu_str app;
-    int64_t now;       /* the moment by which expires_at is judged; QUIPU_TIME_NONE: the backend's clock */
+    int64_t
+        now; /* the moment by which expires_at is judged; QUIPU_TIME_NONE: the backend's clock, or with as_of the time that
+                        * it names, though none that is to come, or of a revision the time when it was committed */
     quipu_array nodes; /* of quipu_filter_node; empty: every record of the scope */
 } quipu_filter;
 

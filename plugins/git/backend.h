@@ -156,8 +156,9 @@ extern const quipu_sync_api git_sync;
 
 /* ---- view.c ---- */
 
-/* The records of the branch as it is now, or of `as_of` where it is present; to be given back. */
-int32_t view_take(quipu_backend *self, quipu_str as_of, view **out, quipu_error *error);
+/* The records of the branch as it is now, or of `as_of` where it is present; to be given back. *moment (may be NULL): as sdk/follow.h has
+ * it. */
+int32_t view_take(quipu_backend *self, quipu_str as_of, view **out, int64_t *moment, quipu_error *error);
 void view_give(view *v);
 record_index *view_index(view *v);
 void view_commit(view *v, object_id *out);
@@ -179,6 +180,8 @@ void view_follow_writer(quipu_backend *self);
 void view_distrust(quipu_backend *self);
 /* A revision or a time to a commit, as history.h says. */
 int32_t view_resolve(quipu_backend *self, quipu_str spec, object_id *out, quipu_error *error);
+/* The same, and the moment by which a question as of then judges (query_moment). */
+int32_t view_resolve_past(quipu_backend *self, quipu_str as_of, object_id *out, int64_t *moment, quipu_error *error);
 /* One record as a commit has it, without any view: NULL where it has none. *aside (may be NULL): what lies at its path is no
  * record. */
 int32_t view_record_at(quipu_backend *self, const object_id *commit_id, quipu_str id, record **out, bool *aside,

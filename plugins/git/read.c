@@ -12,21 +12,23 @@ int32_t git_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit,
 {
     object_id at;
     record *r = NULL;
+    int64_t moment = host_now(self->host);
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK)
         code = query_check_get(query, error);
     if (code == QUIPU_OK)
-        code =
-            query->as_of.ptr ? view_resolve(self, query->as_of, &at, error) : git_store_head(self->store, &at, error);
+        code = query->as_of.ptr ? view_resolve_past(self, query->as_of, &at, &moment, error)
+                                : git_store_head(self->store, &at, error);
     if (code == QUIPU_OK)
         code = view_record_at(self, &at, query->id, &r, NULL, error);
-    return code == QUIPU_OK ? query_show_record(r, query, host_now(self->host), visit, context, error) : code;
+    return code == QUIPU_OK ? query_show_record(r, query, moment, visit, context, error) : code;
 }
 
-static int32_t take_index(quipu_backend *self, quipu_str as_of, record_index **out, void **held, quipu_error *error)
+static int32_t take_index(quipu_backend *self, quipu_str as_of, record_index **out, void **held, int64_t *moment,
+                          quipu_error *error)
 {
     view *v;
-    int32_t code = view_take(self, as_of, &v, error);
+    int32_t code = view_take(self, as_of, &v, moment, error);
     *out = code == QUIPU_OK ? view_index(v) : NULL;
     *held = v;
     return code;
@@ -68,7 +70,7 @@ int32_t git_stats(quipu_backend *self, quipu_stat_fn visit, void *context, const
     buffer maintained = { 0 }, result = { 0 };
     int32_t code = check_entry(self, call, error);
     if (code == QUIPU_OK)
-        code = view_take(self, (quipu_str){ 0 }, &v, error);
+        code = view_take(self, (quipu_str){ 0 }, &v, NULL, error);
     if (code != QUIPU_OK)
         return code;
     view_commit(v, &head);

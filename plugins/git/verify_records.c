@@ -260,7 +260,7 @@ int32_t verify_records(verification *v)
     if (!v->self->catalogue)
         catalogue_open(v->self); /* a store that was opened damaged has none yet */
     pthread_mutex_unlock(&v->self->views);
-    int32_t code = view_take(v->self, (quipu_str){ 0 }, &present, &why);
+    int32_t code = view_take(v->self, (quipu_str){ 0 }, &present, NULL, &why);
     if (code == QUIPU_OK) {
         view_commit(present, &at);
         code = view_fresh(v->self, &at, &fresh, &why);

@@ -87,7 +87,7 @@ static int32_t check_texts(verification *v)
     uint64_t compared = 0, wrong = 0;
     char folder[32] = "", message[200];
     quipu_error why = { .struct_size = sizeof why };
-    int32_t code = view_take(v->self, (quipu_str){ 0 }, &present, &why);
+    int32_t code = view_take(v->self, (quipu_str){ 0 }, &present, NULL, &why);
     if (code != QUIPU_OK) /* the damage was told */
         return code == QUIPU_E_CORRUPT ? QUIPU_OK : fail(v->told.error, code, NULL, "%s", why.message);
     code = record_index_check_vectors(view_index(present), &compared, &wrong, folder, v->call, &why);
@@ -110,7 +110,7 @@ static int32_t make_anew(const verification *v)
     view *present;
     quipu_error why = { .struct_size = sizeof why };
     view_forget(v->self); /* its vectors are those that were set aside */
-    int32_t code = view_take(v->self, (quipu_str){ 0 }, &present, &why);
+    int32_t code = view_take(v->self, (quipu_str){ 0 }, &present, NULL, &why);
     if (code != QUIPU_OK)
         return code == QUIPU_E_CORRUPT ? QUIPU_OK : fail(v->told.error, code, NULL, "%s", why.message);
     code = record_index_embed(view_index(present), NULL, NULL, v->call, &why);

@@ -11,6 +11,7 @@
 #include "view.h"
 
 #include <base/fail.h>
+#include <sdk/query.h>
 #include <stdlib.h>
 
 /* ---- a view ---- */
@@ -341,21 +342,33 @@ static void remember_resolved(quipu_backend *self, quipu_str spec, const object_
 int32_t view_resolve(quipu_backend *self, quipu_str spec, object_id *out, quipu_error *error)
 {
     int64_t time = 0;
-    bool date = false;
     object_id head = { { 0 } };
-    bool is_time = spec.len >= 10 && spec.ptr[4] == '-' && time_parse(spec, "as_of", &date, &time, NULL) == QUIPU_OK;
+    bool is_time =
+        query_as_of_time(spec, &time); /* commits know whole seconds: one of this very second counts as made */
     /* only what is counted from HEAD: other names may be moved while it stays */
     bool from_head = is_time || (spec.len > 5 && memcmp(spec.ptr, "HEAD~", 5) == 0);
     int32_t code = from_head ? git_store_head(self->store, &head, error) : QUIPU_OK;
     if (code != QUIPU_OK || (from_head && resolved_before(self, spec, &head, out)))
         return code;
-    /* commits know whole seconds: one of this very second counts as made */
-    int64_t end = is_time && date ? time + 86400 * (int64_t)1000000 - 1 : time;
-    code = is_time ? commit_at_time(git_store_objects(self->store), &head, end, out, error)
+    code = is_time ? commit_at_time(git_store_objects(self->store), &head, time, out, error)
                    : git_store_resolve(self->store, spec, out, error);
     if (code == QUIPU_OK && from_head)
         remember_resolved(self, spec, &head, out);
     return code;
+}
+
+int32_t view_resolve_past(quipu_backend *self, quipu_str as_of, object_id *out, int64_t *moment, quipu_error *error)
+{
+    commit c = { 0 };
+    int64_t time;
+    int32_t code = view_resolve(self, as_of, out, error);
+    if (code == QUIPU_OK && !query_as_of_time(as_of, &time))
+        code = commit_read(git_store_objects(self->store), out, &c, error);
+    if (code != QUIPU_OK)
+        return code;
+    *moment = query_moment(as_of, c.committed, host_now(self->host));
+    commit_free(&c);
+    return QUIPU_OK;
 }
 
 /* From the present view, which has most of its records; from the tree alone where that fails. */
@@ -376,10 +389,10 @@ static int32_t make_past(quipu_backend *self, const object_id *at, view **out, q
     return view_fresh(self, at, out, error);
 }
 
-static int32_t take_past(quipu_backend *self, quipu_str as_of, view **out, quipu_error *error)
+static int32_t take_past(quipu_backend *self, quipu_str as_of, view **out, int64_t *moment, quipu_error *error)
 {
     object_id at = { { 0 } };
-    int32_t code = view_resolve(self, as_of, &at, error);
+    int32_t code = view_resolve_past(self, as_of, &at, moment, error);
     if (code != QUIPU_OK)
         return code;
     pthread_mutex_lock(&self->views);
@@ -401,8 +414,11 @@ static int32_t take_past(quipu_backend *self, quipu_str as_of, view **out, quipu
     return QUIPU_OK;
 }
 
-int32_t view_take(quipu_backend *self, quipu_str as_of, view **out, quipu_error *error)
+int32_t view_take(quipu_backend *self, quipu_str as_of, view **out, int64_t *moment, quipu_error *error)
 {
+    int64_t ignored = 0;
+    moment = moment ? moment : &ignored;
     *out = NULL;
-    return as_of.ptr ? take_past(self, as_of, out, error) : take_present(self, out, error);
+    *moment = QUIPU_TIME_NONE;
+    return as_of.ptr ? take_past(self, as_of, out, moment, error) : take_present(self, out, error);
 }

@@ -72,8 +72,10 @@ static int32_t look(quipu_backend *self, quipu_str as_of, const quipu_call *call
     return code;
 }
 
-static int32_t take_index(quipu_backend *self, quipu_str as_of, record_index **out, void **held, quipu_error *error)
+static int32_t take_index(quipu_backend *self, quipu_str as_of, record_index **out, void **held, int64_t *moment,
+                          quipu_error *error)
 {
+    *moment = QUIPU_TIME_NONE;
     int32_t code = look(self, as_of, NULL, error);
     *out = self->index;
     *held = NULL;

@@ -53,9 +53,11 @@ static int32_t memory_create(const quipu_host *host, quipu_backend **out, quipu_
     return QUIPU_OK;
 }
 
-static int32_t take_index(quipu_backend *self, quipu_str as_of, record_index **out, void **held, quipu_error *error)
+static int32_t take_index(quipu_backend *self, quipu_str as_of, record_index **out, void **held, int64_t *moment,
+                          quipu_error *error)
 {
     (void)as_of, (void)error;
+    *moment = QUIPU_TIME_NONE;
     *out = self->index;
     *held = NULL;
     return QUIPU_OK;

@@ -13,8 +13,10 @@
 struct embed_thread;
 
 typedef struct index_owner {
-    /* The index of the present or of `as_of`, up to date; *held is given back. */
-    int32_t (*take)(quipu_backend *self, quipu_str as_of, record_index **out, void **held, quipu_error *error);
+    /* The index of the present or of `as_of`, up to date; *held is given back. *moment: QUIPU_TIME_NONE, or that of the past
+     * (query_moment). */
+    int32_t (*take)(quipu_backend *self, quipu_str as_of, record_index **out, void **held, int64_t *moment,
+                    quipu_error *error);
     void (*give)(void *held);
     /* It has shown damage: neither it nor what was saved of it is used again. */
     void (*distrust)(quipu_backend *self);

@@ -47,6 +47,14 @@ query_weights query_weigh(const quipu_search *q, int64_t created_at, double impo
 /* The moment that the filter (or NULL) gives, else the system's. Microseconds since 1970. */
 int64_t query_now(const quipu_filter *f);
 
+/* True where what as_of names is a time: its last microsecond, which for a date is that of its day (UTC). */
+bool query_as_of_time(quipu_str as_of, int64_t *end);
+/* The moment by which a question as of then judges expires_at and age: a time that was asked for, though none that is to come; of a
+ * revision the time when it was committed. */
+int64_t query_moment(quipu_str as_of, int64_t committed, int64_t now);
+/* The filter (or NULL) with that moment where it gives none itself: in *out, or as it is. QUIPU_TIME_NONE: the present is asked for. */
+const quipu_filter *query_filter_then(const quipu_filter *f, int64_t moment, quipu_filter *out);
+
 /* Shows the k best of the records that have a score, best first, equal scores by id; with QUIPU_SEARCH_EXPLAIN the score as
  * one component of the name given. */
 int32_t query_show_best(const record_list *records, query_score_fn score, const char *component, const quipu_search *q,

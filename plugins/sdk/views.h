@@ -33,8 +33,8 @@ typedef struct views_owner {
     bool (*is_later)(void *owner, const view_position *a, const view_position *b);
     /* True where the position, which was saved, is one of this store. */
     bool (*is_known)(void *owner, const view_position *p);
-    /* What `as_of` stands for. Errors: NOT_FOUND, INVALID. */
-    int32_t (*resolve)(void *owner, quipu_str as_of, view_position *out, quipu_error *error);
+    /* What `as_of` stands for, and when that was committed. Errors: NOT_FOUND, INVALID. */
+    int32_t (*resolve)(void *owner, quipu_str as_of, view_position *out, int64_t *committed, quipu_error *error);
 } views_owner;
 
 /* folder: of the store; what is saved lies in `folder`/catalogue, vectors beside it. Without it (a store that cannot be written) it costs time, not truth.
@@ -43,8 +43,9 @@ int32_t views_open(const views_owner *api, void *owner, const quipu_host *host, 
                    text_language language, views **out, quipu_error *error);
 void views_close(views *all); /* NULL is nothing to do. Every view was given back */
 
-/* The view of the present, up to date, or of `as_of` where it is present; to be given back. */
-int32_t views_take(views *all, quipu_str as_of, view **out, quipu_error *error);
+/* The view of the present, up to date, or of `as_of` where it is present; to be given back. *moment (may be NULL): as
+ * sdk/follow.h has it. */
+int32_t views_take(views *all, quipu_str as_of, view **out, int64_t *moment, quipu_error *error);
 void view_give(view *v); /* NULL is nothing to do */
 record_index *view_index(view *v);
 /* True for a view of the past: what it needs may be in its index already. */

@@ -127,11 +127,16 @@ static int call_unlock(int fd)
     return failed ? -1 : result;
 }
 
+static int64_t call_now(void)
+{
+    return below->now();
+}
+
 void failing_call_install(unsigned at, call_fault fault, uint8_t *sorts, bool *happened)
 {
     static const os_table table = { call_open,   call_write,     call_pread, call_fsync,  call_fdatasync,
                                     call_syncfs, call_ftruncate, call_close, call_rename, call_link,
-                                    call_unlink, call_mkdir,     call_lock,  call_unlock };
+                                    call_unlink, call_mkdir,     call_lock,  call_unlock, call_now };
     if (os != &table)
         below = os;
     fails_at = at;

@@ -187,6 +187,18 @@ static int fault_mkdir(const char *path, mode_t mode)
     return result;
 }
 
+static int64_t stopped_at; /* 0: the clock goes */
+
+void fault_stop_clock(void)
+{
+    stopped_at = os_real.now();
+}
+
+static int64_t stopped_clock(void)
+{
+    return stopped_at;
+}
+
 void fault_install(const fault_plan *wanted)
 {
     static os_table table;
@@ -202,5 +214,6 @@ void fault_install(const fault_plan *wanted)
     table.link = fault_link;
     table.unlink = fault_unlink;
     table.mkdir = fault_mkdir;
+    table.now = stopped_at ? stopped_clock : os_real.now;
     os = &table;
 }

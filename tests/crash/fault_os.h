@@ -25,6 +25,8 @@ extern const fault_plan fault_none;
 
 /* Puts the table in force, for this process. */
 void fault_install(const fault_plan *plan);
+/* From now on the table's clock stands still, also in children: what is old enough to be removed is so in each run of a workload. */
+void fault_stop_clock(void);
 /* How many operations were counted so far. */
 uint64_t fault_count(void);
 /* From now on this many bytes fit. */

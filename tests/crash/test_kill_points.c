@@ -102,6 +102,12 @@ WORKLOAD(a_store_that_git_packed, .before = 12, .sets = 5, .prepare = "git gc -q
 WORKLOAD(a_crash_while_a_pack_is_cleared, .before = 4, .sets = 2, .crash_at = 10)
 WORKLOAD(a_crash_while_a_lock_is_cleared, .before = 31, .sets = 3, .crash_at = 22)
 
+static int begin(void **state)
+{
+    fault_stop_clock();
+    return trial_begin(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,5 +121,5 @@ int main(void)
         cmocka_unit_test(a_crash_while_a_pack_is_cleared),
         cmocka_unit_test(a_crash_while_a_lock_is_cleared),
     };
-    return cmocka_run_group_tests(tests, trial_begin, trial_end);
+    return cmocka_run_group_tests(tests, begin, trial_end);
 }

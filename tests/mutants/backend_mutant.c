@@ -59,6 +59,7 @@ enum fault { /* in the order of the table of checks */
              FAULT_SCOPE,
              FAULT_DELETE,
              FAULT_EXPIRY,
+             FAULT_EXPIRY_THEN,
              FAULT_ORDER,
              FAULT_PAGING,
              FAULT_SEARCH_K,
@@ -81,6 +82,9 @@ enum fault { /* in the order of the table of checks */
 #include "../../examples/tiny_backend.c"
 
 #undef quipu_plugin_entry
+
+#include <quipu/ext/history.h>
+#include <quipu/extensions.h>
 
 #include <fcntl.h>
 #include <locale.h>
@@ -125,7 +129,8 @@ __attribute__((tls_model("initial-exec"))) _Thread_local volatile int thread_loc
 
 /* ---- the plugin ---- */
 
-static int initialised; /* for FAULT_TWICE: a flag where a count is needed */
+static const quipu_host *the_host; /* for FAULT_EXPIRY_THEN */
+static int initialised;            /* for FAULT_TWICE: a flag where a count is needed */
 
 static void *sleep_long(void *context)
 {
@@ -138,6 +143,7 @@ static int32_t mutant_init(const quipu_host *host, uint32_t abi_min, uint32_t ab
 {
     pthread_t thread;
     initialised = 1;
+    the_host = host;
 #ifdef WITH_TLS
     thread_local_number++;
 #endif
@@ -306,6 +312,19 @@ static int32_t mutant_apply(quipu_backend *self, const quipu_change_set *set, qu
 
 /* ---- reading ---- */
 
+/* FAULT_EXPIRY_THEN: whatever it is asked as of, the clock decides. */
+static quipu_filter judge_now(const quipu_filter *asked)
+{
+    const quipu_str id = QUIPU_STR_INIT(QUIPU_SERVICE_CLOCK);
+    const quipu_clock_service *clock = the_host->get_service(the_host, &id);
+    quipu_filter f = { .struct_size = sizeof f, .now = QUIPU_TIME_NONE };
+    if (asked)
+        f = *asked;
+    if (f.now == QUIPU_TIME_NONE)
+        f.now = clock ? clock->now(the_host) : query_now(NULL);
+    return f;
+}
+
 typedef struct middle { /* between the backend and the host's visitor */
     quipu_hit_fn visit;
     void *context;
@@ -345,6 +364,15 @@ static int32_t mutant_get(quipu_backend *self, const quipu_get *q, quipu_hit_fn 
             copy.as_of = (quipu_str){ NULL, 0 };
         q = &copy;
     }
+    quipu_filter judged;
+    if (IS(EXPIRY_THEN) && q && q->struct_size == sizeof *q &&
+        (!q->filter || q->filter->struct_size == sizeof judged)) {
+        copy = *q;
+        judged = judge_now(q->filter);
+        copy.as_of = (quipu_str){ NULL, 0 };
+        copy.filter = &judged;
+        q = &copy;
+    }
     if (IS(LONGER) && q->struct_size > sizeof *q)
         return fail(error, QUIPU_E_INVALID, NULL, "too long");
     int32_t code = tiny_get(self, q, middle_visit, &m, call, error);
@@ -370,6 +398,11 @@ static int32_t mutant_scan(quipu_backend *self, const quipu_scan *q, quipu_hit_f
         copy = *q;
         copy.struct_size = sizeof copy;
         copy.order = QUIPU_ORDER_OLDEST;
+        q = &copy;
+    }
+    if (IS(EXPIRY_THEN) && q->struct_size == sizeof *q) {
+        copy = *q;
+        copy.as_of = (quipu_str){ NULL, 0 };
         q = &copy;
     }
     if (IS(AGAIN))
@@ -401,6 +434,10 @@ static int32_t mutant_search(quipu_backend *self, const quipu_search *q, quipu_h
     if (IS(EXPIRY)) {
         filter.flags |= QUIPU_FILTER_EXPIRED;
         copy.filter = &filter;
+    }
+    if (IS(EXPIRY_THEN) && q->struct_size == sizeof *q) {
+        copy.as_of = (quipu_str){ NULL, 0 };
+        q = &copy;
     }
     if (IS(FLAGS))
         copy.flags &= QUIPU_SEARCH_EXPLAIN;
@@ -438,10 +475,35 @@ static int32_t mutant_stats(quipu_backend *self, quipu_stat_fn visit, void *cont
     return tiny_stats(self, spoil_figure, &f, call, error);
 }
 
+/* A history that holds the present alone, and that judges by the clock whatever is asked for: FAULT_EXPIRY_THEN. */
+static int32_t no_revision(quipu_backend *self, const quipu_str *spec, quipu_revision_fn visit, void *context,
+                           const quipu_call *call, quipu_error *error)
+{
+    return fail(error, QUIPU_E_NOT_FOUND, NULL, "no such revision");
+}
+
+static int32_t no_log(quipu_backend *self, const quipu_log_query *query, quipu_revision_fn visit, void *context,
+                      const quipu_call *call, quipu_error *error)
+{
+    return QUIPU_OK;
+}
+
+static int32_t no_diff(quipu_backend *self, const quipu_str *from, const quipu_str *to, const quipu_str *id,
+                       quipu_difference_fn visit, void *context, const quipu_call *call, quipu_error *error)
+{
+    return QUIPU_OK;
+}
+
+static const quipu_history_api now_alone = {
+    .struct_size = sizeof now_alone, .resolve = no_revision, .log = no_log, .diff = no_diff
+};
+
 static const void *mutant_get_extension(quipu_backend *self, const quipu_str *id)
 {
     static const uint32_t table = 8;
     (void)self;
+    if (IS(EXPIRY_THEN) && id && QUIPU_IS(id, QUIPU_EXT_HISTORY))
+        return &now_alone;
     return IS(EXTENSIONS) && id && id->len > 15 && memcmp(id->ptr, "quipu.history/1", 15) == 0 ? &table : NULL;
 }
 

@@ -3,7 +3,7 @@
 FAULT_NAMES := none note exports imports stack relro textrel constructors tls entry factory negotiation descriptors \
 	process_state signals environment threads twice output extensions services truncated longer fields flags error_touched \
 	error_empty error_null receipt ids sets destroy stop code again borrowed hits read_only setting as_of deadline \
-	half_set change_id unchanged compare scope delete expiry order paging search_k stale stats reopen model lost_write \
+	half_set change_id unchanged compare scope delete expiry expiry_then order paging search_k stale stats reopen model lost_write \
 	lost_update crash hang
 # The same with a store on disk, from journal_mutant.c, and an embedder, from embedder_mutant.c.
 JOURNAL_FAULT_NAMES := sound io full short interrupted half bits modes folder memory open_once mixed kept fork no_lock stays

@@ -55,9 +55,11 @@ struct quipu_backend {
     embed_thread *thread;
 };
 
-static int32_t take(quipu_backend *self, quipu_str as_of, record_index **out, void **held, quipu_error *error)
+static int32_t take(quipu_backend *self, quipu_str as_of, record_index **out, void **held, int64_t *moment,
+                    quipu_error *error)
 {
     (void)as_of, (void)error;
+    *moment = QUIPU_TIME_NONE;
     *out = self->index;
     *held = NULL;
     return QUIPU_OK;

@@ -185,6 +185,60 @@ static void expired_records_go_as_a_commit_of_their_own(void **state)
     assert_int_equal(scratch_fsck(store), 0);
 }
 
+static int32_t ignore_hit(void *context, const quipu_hit *hit)
+{
+    (void)context, (void)hit;
+    return 0;
+}
+
+/* "soon" expires at 15:30. Before it is purged and after, each question as of then is judged by then. */
+static void assert_past_is_judged_by_then(quipu *q, const char *before, const char *after)
+{
+    static const char *const good[] = { "2025-06-15T15:29:59Z", "2025-06-15T15:10:00Z" };
+    static const char *const over[] = { "2025-06-15T15:31:00Z", "2025-06-15", "2029-01-01" };
+    assert_string_equal(memories_text(q, "soon", before), "text of soon");
+    assert_string_equal(memories_list(q, before), "soon stays ");
+    assert_string_equal(memories_search(q, "soon", before), "soon ");
+    assert_string_equal(memories_text(q, "soon", after), "");
+    assert_string_equal(memories_list(q, after), "between stays ");
+    assert_string_equal(memories_search(q, "soon", after), "");
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(memories_text(q, "soon", good[i]), "text of soon");
+        assert_string_equal(memories_search(q, "soon", good[i]), "soon ");
+    }
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(memories_text(q, "soon", over[i]), "");
+        assert_string_equal(memories_search(q, "soon", over[i]), "");
+    }
+}
+
+static void what_expired_later_is_shown_as_of_then(void **state)
+{
+    (void)state;
+    quipu *q = memories_open(store);
+    put(q, "stays", NULL);
+    put(q, "soon", "2025-06-15T15:30:00Z");
+    assert_string_equal(memories_text(q, "soon", "HEAD"), "text of soon");
+    memories_close(q);
+    memories_time = NOON + HOUR / 2;
+    q = memories_open(store);
+    put(q, "between", NULL);
+    memories_close(q);
+    memories_time = NOON + HOUR;
+    q = memories_open(store);
+    assert_past_is_judged_by_then(q, "HEAD~1", "HEAD");
+    maintain(q, QUIPU_MAINTAIN_PURGE);
+    assert_int_equal(report.purged, 1);
+    put(q, "last", NULL);
+    assert_past_is_judged_by_then(q, "HEAD~3", "HEAD~2");
+    quipu_filter now = { .struct_size = sizeof now, .now = memories_time }; /* what the caller says goes first */
+    quipu_get get = { .struct_size = sizeof get, .id = str_of("soon"), .as_of = str_of("HEAD~3"), .filter = &now };
+    assert_int_equal(quipu_get_record(q, &get, ignore_hit, NULL, NULL, &error), QUIPU_E_NOT_FOUND);
+    now.now = QUIPU_TIME_NONE;
+    assert_int_equal(quipu_get_record(q, &get, ignore_hit, NULL, NULL, &error), QUIPU_OK);
+    memories_close(q);
+}
+
 static void a_commit_purges_no_more_than_a_thousand(void **state)
 {
     (void)state;
@@ -299,6 +353,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(expired_records_go_as_a_commit_of_their_own),
+        TEST(what_expired_later_is_shown_as_of_then),
         TEST(a_busy_store_maintains_itself),
         TEST(off_is_off),
         TEST(a_commit_purges_no_more_than_a_thousand),

@@ -729,6 +729,34 @@ static void maintenance_purges_what_has_expired_and_takes_in_the_log(void **stat
     assert_string_equal(ask("SELECT operation FROM revisions WHERE revision = 3"), "expire");
 }
 
+static void what_expired_later_is_shown_as_of_then(void **state)
+{
+    (void)state;
+    memories_time = INT64_C(1750000000000000); /* 2025-06-15T15:06:40Z */
+    quipu *q = memories_open(store);
+    quipu_write step = { .op = QUIPU_CHANGE_PUT,
+                         .id = str_of("a"),
+                         .json = str_of("{\"text\":\"milk\",\"expires_at\":\"2025-06-15T15:30:00Z\"}") };
+    assert_int_equal(memories_write(q, step, NULL, NULL), QUIPU_OK);
+    memories_close(q);
+    memories_time += INT64_C(3600000000);
+    q = memories_open(store);
+    memories_put(q, "b", "honey");
+    static const char *const then[] = { "HEAD~1", "2025-06-15T15:20:00Z" };
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(memories_text(q, "a", then[i]), "milk");
+        assert_string_equal(memories_list(q, then[i]), "a ");
+        assert_string_equal(memories_search(q, "milk", then[i]), "a ");
+    }
+    static const char *const late[] = { "HEAD", "2025-06-15T15:31:00Z", "2025-06-15" };
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(memories_text(q, "a", late[i]), "");
+        assert_string_equal(memories_search(q, "milk", late[i]), "");
+    }
+    memories_close(q);
+    memories_time = 0;
+}
+
 typedef struct findings {
     char text[2000];
 } findings;
@@ -841,6 +869,7 @@ int main(int count, char **words)
         FRESH(a_database_that_was_put_back_from_a_copy_is_not_answered_from_the_newer_index),
         FRESH(the_table_of_words_is_made_kept_and_dropped),
         FRESH(maintenance_purges_what_has_expired_and_takes_in_the_log),
+        FRESH(what_expired_later_is_shown_as_of_then),
         FRESH(damage_is_found_and_what_can_be_computed_again_is_repaired),
         FRESH(broken_pages_are_told_of_and_end_no_program),
     };

@@ -330,6 +330,33 @@ int64_t query_now(const quipu_filter *f)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+bool query_as_of_time(quipu_str as_of, int64_t *end)
+{
+    bool date = false;
+    if (!as_of.ptr || as_of.len < 10 || as_of.ptr[4] != '-' || time_parse(as_of, "as_of", &date, end, NULL) != QUIPU_OK)
+        return false;
+    *end += date ? INT64_C(86400) * 1000000 - 1 : 0;
+    return true;
+}
+
+int64_t query_moment(quipu_str as_of, int64_t committed, int64_t now)
+{
+    int64_t asked;
+    if (query_as_of_time(as_of, &asked))
+        return asked < now ? asked : now;
+    return committed;
+}
+
+const quipu_filter *query_filter_then(const quipu_filter *f, int64_t moment, quipu_filter *out)
+{
+    if (moment == QUIPU_TIME_NONE || (f && f->now != QUIPU_TIME_NONE))
+        return f;
+    *out = f ? *f : (quipu_filter){ 0 };
+    out->struct_size = sizeof *out;
+    out->now = moment;
+    return out;
+}
+
 static match weighed(const quipu_search *q, const quipu_record *r, double answer, int64_t now)
 {
     query_weights w = query_weigh(q, r->created_at, r->importance, now);

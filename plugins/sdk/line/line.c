@@ -4,6 +4,7 @@
 #include <base/fail.h>
 #include <base/hash.h>
 #include <sdk/json.h>
+#include <sdk/query.h>
 #include <string.h>
 
 enum { NAME_HEX = 2 * LINE_NAME, PREFIX_LEAST = 4 };
@@ -152,12 +153,11 @@ int32_t line_resolve(const line_store *l, line_reader *r, quipu_str spec, line_r
 {
     quipu_error own = { .struct_size = sizeof own };
     int64_t time = 0;
-    bool date = false;
     *out = (line_revision){ 0 };
     if (!error)
         error = &own;
-    if (spec.len >= 10 && spec.ptr[4] == '-' && time_parse(spec, "as_of", &date, &time, NULL) == QUIPU_OK)
-        return resolve_time(l, r, date ? time + (int64_t)86400 * 1000000 - 1 : time, out, error);
+    if (query_as_of_time(spec, &time))
+        return resolve_time(l, r, time, out, error);
     quipu_str base = spec;
     int64_t back;
     int32_t code = take_distance(&base, &back, error);

@@ -174,13 +174,16 @@ int32_t line_get(quipu_backend *self, const quipu_get *query, quipu_hit_fn visit
     if (code == QUIPU_OK)
         code = line_record_at(&base->line, reader, query->id, at.last_state, &r, error);
     base->line.api->give(self, reader);
-    return code == QUIPU_OK ? query_show_record(r, query, host_now(base->host), visit, context, error) : code;
+    int64_t now = host_now(base->host);
+    int64_t moment = query->as_of.ptr ? query_moment(query->as_of, at.committed_at, now) : now;
+    return code == QUIPU_OK ? query_show_record(r, query, moment, visit, context, error) : code;
 }
 
-static int32_t take_index(quipu_backend *self, quipu_str as_of, record_index **out, void **held, quipu_error *error)
+static int32_t take_index(quipu_backend *self, quipu_str as_of, record_index **out, void **held, int64_t *moment,
+                          quipu_error *error)
 {
     view *v;
-    int32_t code = views_take(base_of(self)->views, as_of, &v, error);
+    int32_t code = views_take(base_of(self)->views, as_of, &v, moment, error);
     *out = code == QUIPU_OK ? view_index(v) : NULL;
     *held = v;
     return code;

@@ -121,7 +121,7 @@ static int32_t verify_views(quipu_backend *self, findings *f, const quipu_call *
     comparison x = { .line = line_of(self) };
     bool right = false;
     view *held;
-    int32_t code = views_take(all, none, &held, error);
+    int32_t code = views_take(all, none, &held, NULL, error);
     if (code == QUIPU_E_CORRUPT)
         return findings_tell(f, QUIPU_FINDING_WARNING, "index", none, "it cannot be built while records are damaged",
                              0);

@@ -72,7 +72,7 @@ static bool is_known(void *owner, const view_position *p)
     return code == QUIPU_OK && stored.last_state == saved.last_state && memcmp(stored.name, saved.name, LINE_NAME) == 0;
 }
 
-static int32_t resolve(void *owner, quipu_str as_of, view_position *out, quipu_error *error)
+static int32_t resolve(void *owner, quipu_str as_of, view_position *out, int64_t *committed, quipu_error *error)
 {
     const line_store *l = owner;
     quipu_error own = { .struct_size = sizeof own };
@@ -86,6 +86,7 @@ static int32_t resolve(void *owner, quipu_str as_of, view_position *out, quipu_e
     code = line_resolve(l, r, as_of, &at, error);
     l->api->give(l->self, r);
     print_position(&at, out);
+    *committed = at.committed_at;
     return code;
 }
 

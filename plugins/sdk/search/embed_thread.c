@@ -81,10 +81,11 @@ static int64_t work(embed_thread *t)
 {
     record_index *ix;
     void *held;
+    int64_t moment;
     bool more = false;
     quipu_error error = { .struct_size = sizeof error };
     const quipu_call call = { .struct_size = sizeof call, .cancel = &t->cancel };
-    int32_t code = t->owner->take(t->self, (quipu_str){ 0 }, &ix, &held, &error);
+    int32_t code = t->owner->take(t->self, (quipu_str){ 0 }, &ix, &held, &moment, &error);
     if (code != QUIPU_OK)
         return BUSY_NS; /* whoever asks next is told */
     code = record_index_follow(ix, &more, &call, &error);

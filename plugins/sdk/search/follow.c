@@ -46,13 +46,16 @@ int32_t index_owner_scan(const index_owner *owner, quipu_backend *self, const qu
     present.as_of = (quipu_str){ 0 };
     present.struct_size = sizeof present;
     counted seen = { .visit = visit, .context = context };
+    quipu_filter then;
+    int64_t moment;
     bool again;
     do {
         record_index *index;
         void *held;
-        code = owner->take(self, query->as_of, &index, &held, error);
+        code = owner->take(self, query->as_of, &index, &held, &moment, error);
         if (code != QUIPU_OK)
             return code;
+        present.filter = query_filter_then(query->filter, moment, &then);
         if (seen.shown > 0) {
             present.cursor = seen.last;
             present.limit -= query->limit ? seen.shown : 0;
@@ -74,13 +77,16 @@ int32_t index_owner_search(const index_owner *owner, quipu_backend *self, const 
     present.as_of = (quipu_str){ 0 };
     present.struct_size = sizeof present;
     counted seen = { .visit = visit, .context = context };
+    quipu_filter then;
+    int64_t moment;
     bool again;
     do {
         record_index *index;
         void *held;
-        code = owner->take(self, query->as_of, &index, &held, error);
+        code = owner->take(self, query->as_of, &index, &held, &moment, error);
         if (code != QUIPU_OK)
             return code;
+        present.filter = query_filter_then(query->filter, moment, &then);
         code = record_index_search(index, &present, count_hit, &seen, call, error);
         owner->give(held);
         again = damage_is_past(owner, self, code, &seen);
@@ -95,7 +101,8 @@ int32_t index_owner_vectors(const index_owner *owner, quipu_backend *self, quipu
 {
     record_index *ix;
     void *held;
-    int32_t code = owner->take(self, (quipu_str){ 0 }, &ix, &held, error);
+    int64_t moment;
+    int32_t code = owner->take(self, (quipu_str){ 0 }, &ix, &held, &moment, error);
     if (code != QUIPU_OK)
         return code;
     code = record_index_show_vectors(ix, out, call, error);
@@ -108,7 +115,8 @@ int32_t index_owner_embed(const index_owner *owner, quipu_backend *self, quipu_v
 {
     record_index *ix;
     void *held;
-    int32_t code = owner->take(self, (quipu_str){ 0 }, &ix, &held, error);
+    int64_t moment;
+    int32_t code = owner->take(self, (quipu_str){ 0 }, &ix, &held, &moment, error);
     if (code != QUIPU_OK)
         return code;
     code = record_index_embed(ix, visit, context, call, error);

@@ -3,6 +3,7 @@
 
 #include <base/buffer.h>
 #include <base/fail.h>
+#include <sdk/query.h>
 #include <sdk/services.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,12 +304,14 @@ static int32_t make_past(views *all, const view_position *at, view **out, quipu_
     return views_fresh(all, at, out, error);
 }
 
-static int32_t take_past(views *all, quipu_str as_of, view **out, quipu_error *error)
+static int32_t take_past(views *all, quipu_str as_of, view **out, int64_t *moment, quipu_error *error)
 {
     view_position at = { 0 };
-    int32_t code = all->api->resolve(all->owner, as_of, &at, error);
+    int64_t committed = 0;
+    int32_t code = all->api->resolve(all->owner, as_of, &at, &committed, error);
     if (code != QUIPU_OK)
         return code;
+    *moment = query_moment(as_of, committed, host_now(all->host));
     pthread_mutex_lock(&all->lock);
     for (size_t i = 0; i < PAST_VIEWS && !*out; i++)
         if (all->past[i] && strcmp(all->past[i]->at.text, at.text) == 0)
@@ -328,10 +331,13 @@ static int32_t take_past(views *all, quipu_str as_of, view **out, quipu_error *e
     return QUIPU_OK;
 }
 
-int32_t views_take(views *all, quipu_str as_of, view **out, quipu_error *error)
+int32_t views_take(views *all, quipu_str as_of, view **out, int64_t *moment, quipu_error *error)
 {
+    int64_t ignored = 0;
+    moment = moment ? moment : &ignored;
     *out = NULL;
-    return as_of.ptr ? take_past(all, as_of, out, error) : take_present(all, out, error);
+    *moment = QUIPU_TIME_NONE;
+    return as_of.ptr ? take_past(all, as_of, out, moment, error) : take_present(all, out, error);
 }
 
 /* ---- life ---- */
