@@ -97,23 +97,27 @@ begin_proxy() {
     done
     url=$(sed -n 's/^listening on //p' url)
     (umask 077 && echo sk-this-must-stay-secret-4711 >key)
-    configure oss "http://127.0.0.1:$(cat port)" ",\"key_file\":\"$PWD/key\",\"timeout\":1$1"
+    through "$1"
+}
+
+through() { # MORE SETTINGS
+    configure oss "http://127.0.0.1:$(cat port)" ",\"key_file\":\"$PWD/key\",\"timeout\":${2:-100}$1"
 }
 
 secret_kept() {
     ! grep -rl sk-this-must-stay out err store config.json server.log
 }
 
-bad() { # HOW MESSAGE: nothing is lost, the reason is said, and it goes on once the endpoint is well
-    begin_proxy ',"attempts":1' && mem0 add "first" --id a && grep -q sk-this-must-stay seen && echo "$1" >how && run --config config.json add "second" --id b &&
-        complains 3 "$2" && secret_kept && run --config config.json list && complains 3 "$2" && secret_kept && echo good >how && mem0 list && prints first && prints_not second &&
+bad() { # HOW MESSAGE [SECONDS]: nothing is lost, the reason is said, and it goes on once the endpoint is well
+    begin_proxy ',"attempts":1' && mem0 add "first" --id a && grep -q sk-this-must-stay seen && echo "$1" >how && through ',"attempts":1' "${3:-100}" && run --config config.json add "second" --id b &&
+        complains 3 "$2" && secret_kept && run --config config.json list && complains 3 "$2" && secret_kept && echo good >how && through ',"attempts":1' && mem0 list && prints first && prints_not second &&
         mem0 add "second" --id b && mem0 list && prints second
 }
 denied() { bad 401 'refuses the key'; }
 down() { bad 503 'cannot answer now'; }
 garbage() { bad garbage 'no JSON'; }
 shape() { bad shape 'no list'; }
-slow() { bad slow 'no answer|time|reached'; }
+slow() { bad slow 'no answer|time|reached' 1; }
 cut() { bad cut 'reached|closed|transfer'; }
 away() { bad away 'reached'; }
 
