@@ -3,6 +3,7 @@
 #   make demo            a short story that shows what Quipu does
 #   make test            every test; T="test_a test_b" for some; SAN=address,undefined or SAN=thread for the same under a sanitizer
 #   make test-long       the fault harness of tests/crash/ in full: thousands of crashes and power cuts, 32 writers; 1,000 live swaps (some twenty minutes)
+#   make soak-swap       1,000 live swaps between git and memory under load, under ThreadSanitizer and again under AddressSanitizer
 #   make test-models    embedders with their real models, which it fetches
 #   make test-hosts     the Python package in real hosts, which it fetches, and its wheel; HOSTS=tests/hosts/NAME.sh for one
 #   make test-clients    released clients (mem0's, for one) against our servers; fetches them; without a network they are skipped
@@ -216,10 +217,15 @@ run-tests: test-programs
 	@$(RUN_TESTS) $(TEST_PROGRAMS) $(TEST_SH)
 
 # What `make test` takes samples of. QUIPU_SEED=N draws the same ones again.
-LONG_TESTS := $(basename $(notdir $(wildcard tests/crash/test_*))) test_remotes test_swap
-.PHONY: test-long
+LONG_TESTS := $(basename $(notdir $(wildcard tests/crash/test_*))) test_remotes test_swap_many
+.PHONY: test-long soak-swap
 test-long:
 	@QUIPU_LONG=1 $(MAKE) --no-print-directory test T='$(LONG_TESTS)' TEST_LIMIT=3000
+# 1,000 live swaps between git and memory under load, under two sanitizers.
+soak-swap:
+	@for san in thread address,undefined; do \
+		SWAPS_BACKENDS='git memory' QUIPU_LONG=1 $(MAKE) --no-print-directory test T=test_swap_many SAN=$$san TEST_LIMIT=3000 || exit 1; \
+	done
 
 # Released clients, unmodified, against our servers; what they need is fetched into $(B)/clients. CLIENTS="mem0ai_2" for some.
 .PHONY: test-clients

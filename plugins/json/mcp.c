@@ -191,8 +191,7 @@ static int32_t read_line(const char *name, unsigned long number, quipu_str text,
     cJSON_Delete(line);
     if (code == QUIPU_E_NO_MEMORY)
         return fail(error, code, NULL, "no memory to read %s", name);
-    return code == QUIPU_OK ? records_add(out, name, number, r, error)
-                            : records_fault(name, number, why.message, error);
+    return code == QUIPU_OK ? record_list_push(out, r, error) : records_fault(name, number, why.message, error);
 }
 
 int32_t mcp_read(const char *name, quipu_str text, record_list *out, quipu_error *error)

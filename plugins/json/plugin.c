@@ -9,6 +9,7 @@
 #include <quipu/extensions.h>
 #include <quipu/plugin.h>
 #include <sdk/abi_check.h>
+#include <sdk/fence.h>
 #include <sdk/query.h>
 #include <sdk/settings.h>
 #include <stdlib.h>
@@ -118,7 +119,7 @@ static void let_go(quipu_backend *self)
 {
     embed_thread_end(self->follower);
     self->follower = NULL;
-    files_free(self);
+    store_free(self);
     record_index_free(self->index);
     self->index = NULL;
     recent_ids_free(&self->applied);
@@ -127,7 +128,9 @@ static void let_go(quipu_backend *self)
     self->lock_fd = -1;
     free(self->folder);
     free(self->journal);
-    self->folder = self->journal = NULL;
+    free(self->store);
+    self->folder = self->journal = self->store = NULL;
+    self->held = self->past_fence = false;
 }
 
 static void json_destroy(quipu_backend *self)
@@ -155,7 +158,8 @@ static bool is_free(const char *store)
     for (struct dirent *entry; free_ && (entry = readdir(dir));)
         free_ = entry->d_name[0] == '.' || strncmp(entry->d_name, "vectors-", 8) == 0 ||
                 strncmp(entry->d_name, "quipu-store.json", 16) == 0 || strcmp(entry->d_name, "lock") == 0 ||
-                strcmp(entry->d_name, SCOPES_FOLDER) == 0 || strncmp(entry->d_name, MCP_FILE, sizeof MCP_FILE - 1) == 0;
+                strcmp(entry->d_name, SCOPES_FOLDER) == 0 || strcmp(entry->d_name, FENCE_FILE) == 0 ||
+                strncmp(entry->d_name, MCP_FILE, sizeof MCP_FILE - 1) == 0;
     closedir(dir);
     return free_;
 }
@@ -187,14 +191,31 @@ static int32_t make_store(quipu_backend *self, const char *store, quipu_error *e
     return code;
 }
 
+/* What a process that was killed has left in the journal, or this one: into the files, where nobody is writing. */
+static void fold_if_free(quipu_backend *self)
+{
+    static const quipu_call at_once = { .struct_size = sizeof at_once, .deadline_ns = 1 };
+    quipu_error why = { .struct_size = sizeof why };
+    if (self->flags & QUIPU_OPEN_READ_ONLY || self->lock_fd < 0)
+        return;
+    pthread_mutex_lock(&self->lock);
+    if (self->log.end && !self->held && store_lock(self, &at_once, NULL) == QUIPU_OK) {
+        if (files_refresh(self, true, NULL, &why) != QUIPU_OK || fold(self, &why) != QUIPU_OK)
+            host_log(self->host, QUIPU_LOG_WARNING, "json", "the journal stays for now: %s", why.message);
+        store_unlock(self);
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
 static int32_t open_store(quipu_backend *self, const char *store, const quipu_call *call, quipu_error *error)
 {
     buffer folder = { 0 }, journal = { 0 };
+    self->store = str_dup(str_of(store));
     buffer_printf(&folder, "%s%s", store, self->mcp ? "" : "/" SCOPES_FOLDER);
     buffer_printf(&journal, "%s/.journal", store);
     self->folder = folder.bytes;
     self->journal = journal.bytes;
-    if (folder.failed || journal.failed)
+    if (folder.failed || journal.failed || !self->store)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open the store");
     if (self->flags & (QUIPU_OPEN_NO_CREATE | QUIPU_OPEN_READ_ONLY) && !is_there(self))
         return fail(error, QUIPU_E_NOT_FOUND, "path", "there is no store at %s", store);
@@ -215,6 +236,8 @@ static int32_t open_store(quipu_backend *self, const char *store, const quipu_ca
     }
     if (code == QUIPU_OK)
         code = files_refresh(self, false, call, error);
+    if (code == QUIPU_OK)
+        fold_if_free(self);
     if (code == QUIPU_OK && self->embeds && !(self->flags & QUIPU_OPEN_READ_ONLY))
         self->follower = embed_thread_begin(&json_index, self, self->host);
     return code;
@@ -263,6 +286,7 @@ static int32_t json_close(quipu_backend *self, const quipu_call *call, quipu_err
     (void)call;
     if (!self->folder)
         return fail(error, QUIPU_E_STATE, NULL, "no store is open; call open first");
+    fold_if_free(self);
     int32_t code = make_durable(self, error);
     let_go(self);
     return code;
@@ -330,6 +354,7 @@ static int32_t json_stats(quipu_backend *self, quipu_stat_fn visit, void *contex
     if (code != QUIPU_OK)
         return code;
     pthread_mutex_lock(&self->lock);
+    bytes = (int64_t)self->log.end;
     for (size_t i = 0; i < self->count; i++) {
         files += self->files[i].seen.inode != 0;
         bytes += (int64_t)self->files[i].seen.size;
@@ -361,6 +386,8 @@ static const void *json_get_extension(quipu_backend *self, const quipu_str *id)
                                                .state = json_vectors_state,
                                                .embed = json_vectors_embed };
     (void)self;
+    if (id && id->ptr && QUIPU_IS(id, QUIPU_EXT_MIGRATE))
+        return &json_migrate;
     return id && id->ptr && QUIPU_IS(id, QUIPU_EXT_VECTORS) ? &vectors : NULL;
 }
 

@@ -111,26 +111,18 @@ int32_t records_fault(const char *name, unsigned long line, const char *why, qui
     return fail(error, QUIPU_E_CORRUPT, "file", "%s, line %lu: %s; mend it, or bring a backup back", name, line, why);
 }
 
-int32_t records_add(record_list *list, const char *name, unsigned long line, record *r, quipu_error *error)
+/* Of a sorted list. */
+static int32_t check_twice(const record_list *list, const char *name, quipu_error *error)
 {
     char why[400];
-    int32_t code = QUIPU_OK;
-    const quipu_record *view = record_view(r);
-    if (record_list_find(list, view->id)) {
-        buffer text = { 0 };
-        buffer_append_text(&text, "the record ");
-        buffer_append_str(&text, view->id);
-        buffer_append_text(&text, " is there twice");
-        size_t len = text.len < sizeof why ? text.len : sizeof why - 1;
-        memcpy(why, text.bytes ? text.bytes : "", text.bytes ? len : 0);
-        why[text.bytes ? len : 0] = '\0';
-        buffer_free(&text);
-        code = records_fault(name, line, why, error);
-    } else {
-        code = record_list_put(list, view, error);
+    for (size_t i = 1; i < list->count; i++) {
+        quipu_str id = record_view(list->items[i])->id;
+        if (!str_same(record_view(list->items[i - 1])->id, id))
+            continue;
+        snprintf(why, sizeof why, "the record %.*s is there twice", (int)id.len, id.ptr);
+        return records_fault(name, 0, why, error);
     }
-    record_free(r);
-    return code;
+    return QUIPU_OK;
 }
 
 /* The line of byte `at`. */
@@ -175,7 +167,7 @@ static int32_t take_record(const quipu_backend *self, const char *name, cJSON *i
                           : records_fault(name, 0, text, error);
         record_free(r);
     } else {
-        code = records_add(out, name, 0, r, error);
+        code = record_list_push(out, r, error);
     }
     buffer_free(&own);
     return code;
@@ -205,6 +197,9 @@ static int32_t take_tree(const quipu_backend *self, const char *name, cJSON *tre
             return code;
     }
     sort(out);
+    int32_t code = check_twice(out, name, error);
+    if (code != QUIPU_OK)
+        return code;
     if (!checksum_of(out, digits))
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to read %s", name);
     if (checksum && strcmp(checksum, digits) != 0)
@@ -230,6 +225,9 @@ int32_t records_read(const quipu_backend *self, const char *name, quipu_str text
     else
         code = take_tree(self, name, tree, out, error);
     cJSON_Delete(tree);
+    sort(out);
+    if (code == QUIPU_OK)
+        code = check_twice(out, name, error);
     if (code != QUIPU_OK)
         record_list_free(out);
     return code;

@@ -22,6 +22,8 @@ void record_list_free(record_list *list); /* leaves an empty one */
 const quipu_record *record_list_find(const record_list *list, quipu_str id);
 /* Takes a copy of the view, in place of what has the same id. */
 int32_t record_list_put(record_list *list, const quipu_record *view, quipu_error *error);
+/* Behind all others, without a look for its id. Takes the reference, also on failure. */
+int32_t record_list_push(record_list *list, record *r, quipu_error *error);
 /* Content that is not there is nothing to do. */
 void record_list_remove(record_list *list, quipu_str id);
 /* Makes all of the changes (of quipu_change, checked by change_set_check), or none of them where one does not find what it

@@ -15,7 +15,7 @@ extern quipu_error swaps_error;
 int swaps_begin(void **state);
 int swaps_end(void **state);
 
-/* Names of the backends among git, memory, sqlite and json that are built; NULL behind the last. */
+/* Names of the backends among git, memory, sqlite and json that are built; NULL behind the last. SWAPS_BACKENDS in the environment: of these. */
 const char *const *swaps_backends(void);
 /* Under a sanitizer everything takes ten times as long: then only one pair of each backend with load, and fewer rounds. */
 bool swaps_sanitized(void);
@@ -42,6 +42,7 @@ typedef struct swaps_digest {
     uint64_t count;
 } swaps_digest;
 swaps_digest swaps_digest_of(quipu *q);
+void swaps_assert_same(swaps_digest a, swaps_digest b);
 
 /* Swaps; the code, with the error in swaps_error. store: NULL: the default. flags: besides those that the backend needs. */
 int32_t swaps_try(quipu *q, const char *backend, const char *store, uint32_t flags, quipu_swap_report *report);

@@ -316,7 +316,7 @@ static void bad_arguments_are_refused_by_name(void **state)
         name ": " #test, test, begin, end, (void *)(name)                                                              \
     }
 #define IN_GIT(test) IN("git", test)
-#define IN_EACH(test) IN("git", test), IN("sqlite", test)
+#define IN_EACH(test) IN("git", test), IN("sqlite", test), IN("json", test)
 
 int main(void)
 {

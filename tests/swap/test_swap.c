@@ -20,12 +20,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static void assert_same_digest(swaps_digest a, swaps_digest b)
-{
-    assert_string_equal(a.text, b.text);
-    assert_int_equal(a.count, b.count);
-}
-
 static void every_record_is_there_after_a_swap_between_any_two(void **state)
 {
     (void)state;
@@ -38,7 +32,7 @@ static void every_record_is_there_after_a_swap_between_any_two(void **state)
             swaps_fill(q, 130);
             swaps_digest before = swaps_digest_of(q);
             quipu_swap_report r = swaps_swap(q, *to, new, QUIPU_SWAP_DROP_HISTORY);
-            assert_same_digest(before, swaps_digest_of(q));
+            swaps_assert_same(before, swaps_digest_of(q));
             assert_string_equal(r.digest, before.text);
             assert_int_equal(r.records, before.count);
             assert_int_equal(before.count, 130);
@@ -140,7 +134,7 @@ static void records_that_differ_only_in_their_time_come_across(void **state)
     swaps_digest before = swaps_digest_of(q);
     r = swaps_swap(q, "git", swaps_path("new"), 0);
     assert_string_equal(r.digest, before.text);
-    assert_same_digest(before, swaps_digest_of(q));
+    swaps_assert_same(before, swaps_digest_of(q));
     swaps_close(q);
 }
 
@@ -313,7 +307,7 @@ static void there_is_a_way_back(void **state)
     quipu_swap_report r = swaps_swap(q, "git", swaps_path("old"), 0);
     assert_true(r.flags & QUIPU_SWAPPED_RETURNED);
     assert_int_equal(r.written, 3);
-    assert_same_digest(there, swaps_digest_of(q));
+    swaps_assert_same(there, swaps_digest_of(q));
     assert_int_equal(swaps_put(q, "home", "again"), QUIPU_OK);
     swaps_close(q);
     for (int i = 0; i < 2; i++) { /* both places lead home */
@@ -433,243 +427,8 @@ static void newer_build_takes_over_the_same_store(void **state)
             snprintf(id, sizeof id, "load-%d-%d", i, k);
             swaps_delete(q, id);
         }
-    assert_same_digest(digest, swaps_digest_of(q));
+    swaps_assert_same(digest, swaps_digest_of(q));
     swaps_close(q);
-}
-
-/* ---- giving up ---- */
-
-typedef struct patience {
-    const char *phase;
-    int left;
-    quipu *q;
-    int32_t inner; /* what a second swap was told */
-} patience;
-
-static int32_t lose_patience(void *context, const quipu_swap_progress *p)
-{
-    patience *mine = context;
-    return str_same(p->phase, str_of(mine->phase)) && mine->left-- <= 0;
-}
-
-static void swap_that_is_given_up_leaves_the_old_one(void **state)
-{
-    static const char *const phases[] = { "testing",   "opening",   "copying",  "catching up",
-                                          "verifying", "searching", "switching" };
-    (void)state;
-    quipu *q = swaps_open(swaps_path("old"), "memory");
-    swaps_fill(q, 80);
-    swaps_digest before = swaps_digest_of(q);
-    for (size_t i = 0; i < sizeof phases / sizeof phases[0]; i++) {
-        patience mine = { .phase = phases[i] };
-        quipu_swap_options o = { .struct_size = sizeof o,
-                                 .backend = str_of("git"),
-                                 .store = str_of(swaps_path("new")) };
-        assert_int_equal(quipu_swap(q, &o, lose_patience, &mine, NULL, NULL, &swaps_error), QUIPU_E_CANCELLED);
-        assert_true(mine.left < 0);
-        assert_string_equal(quipu_backend_name(q), "memory");
-        assert_same_digest(before, swaps_digest_of(q));
-        assert_int_equal(swaps_put(q, "seed-00001", "word1 knot cord number 1"), QUIPU_OK);
-        before = swaps_digest_of(q);
-    }
-    swaps_swap(q, "git", swaps_path("new"), 0);
-    assert_same_digest(before, swaps_digest_of(q));
-    swaps_close(q);
-}
-
-static int32_t swap_within(void *context, const quipu_swap_progress *p)
-{
-    patience *mine = context;
-    quipu_swap_options o = { .struct_size = sizeof o, .backend = str_of("git") };
-    (void)p;
-    mine->inner = quipu_swap(mine->q, &o, NULL, NULL, NULL, NULL, NULL);
-    return 0;
-}
-
-static void one_swap_at_a_time_and_only_with_sense(void **state)
-{
-    (void)state;
-    quipu *q = swaps_open(swaps_path("old"), "memory"), *reader = NULL;
-    quipu_swap_report report = { .struct_size = sizeof report };
-    quipu_call late = { .struct_size = sizeof late, .deadline_ns = 1 };
-    patience mine = { .q = q };
-    quipu_swap_options o = { .struct_size = sizeof o, .backend = str_of("git"), .store = str_of(swaps_path("new")) };
-    assert_int_equal(quipu_swap(q, &o, NULL, NULL, NULL, &late, &swaps_error), QUIPU_E_TIMEOUT);
-    assert_int_equal(quipu_swap(NULL, &o, NULL, NULL, NULL, NULL, NULL), QUIPU_E_INVALID);
-    assert_int_equal(quipu_swap(q, NULL, NULL, NULL, NULL, NULL, NULL), QUIPU_E_INVALID);
-    assert_int_equal(quipu_digest(q, NULL, NULL, NULL, NULL), QUIPU_E_INVALID);
-    quipu_swap_options bad[5] = { o, o, o, o, o };
-    static const char *const fields[] = { "flags", "backend", "samples", "drain_ms", "backend_config" };
-    bad[0].flags = 64;
-    bad[1].backend = (quipu_str){ NULL, 0 };
-    bad[2].samples = 1001;
-    bad[3].drain_ms = UINT64_MAX;
-    bad[4].backend_config = str_of("[1]");
-    for (size_t i = 0; i < 5; i++) {
-        assert_int_equal(quipu_swap(q, &bad[i], NULL, NULL, &report, NULL, &swaps_error), QUIPU_E_INVALID);
-        assert_string_equal(swaps_error.field, fields[i]);
-    }
-    assert_int_equal(quipu_swap(q, &o, swap_within, &mine, &report, NULL, &swaps_error), QUIPU_OK);
-    assert_int_equal(mine.inner, QUIPU_E_BUSY);
-    swaps_close(q);
-    quipu_options options = { .struct_size = sizeof options,
-                              .flags = QUIPU_OPEN_READ_ONLY,
-                              .store = str_of(swaps_path("new")),
-                              .plugin_path = str_of(swaps_plugins()) };
-    assert_int_equal(quipu_open(&options, &reader, &swaps_error), QUIPU_OK);
-    assert_int_equal(quipu_swap(reader, &o, NULL, NULL, NULL, NULL, &swaps_error), QUIPU_E_READ_ONLY);
-    swaps_close(reader);
-}
-
-static void lease_that_is_held_prevents_the_switch_and_nothing_else(void **state)
-{
-    quipu_swap_report r;
-    quipu_lease lease = { .struct_size = sizeof lease };
-    (void)state;
-    quipu *q = swaps_open(swaps_path("old"), "memory");
-    swaps_fill(q, 20);
-    quipu_call soon = { .struct_size = sizeof soon };
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    soon.deadline_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + 300000000;
-    quipu_swap_options o = { .struct_size = sizeof o, .backend = str_of("git"), .store = str_of(swaps_path("new")) };
-    assert_int_equal(quipu_enter(q, &lease, NULL), QUIPU_OK);
-    assert_int_equal(quipu_swap(q, &o, NULL, NULL, NULL, &soon, &swaps_error), QUIPU_E_TIMEOUT);
-    assert_int_equal(swaps_put(q, "x", "goes on"), QUIPU_OK);
-    quipu_leave(q, &lease);
-    assert_int_equal(swaps_try(q, "git", swaps_path("new"), 0, &r), QUIPU_OK);
-    assert_string_equal(swaps_text(q, "x"), "goes on");
-    swaps_close(q);
-}
-
-/* ---- a target that goes wrong ---- */
-
-static int32_t swap_to_faulty(quipu *q, const char *fault, int at, quipu_swap_report *report)
-{
-    static int run;
-    char config[100];
-    snprintf(config, sizeof config, "{\"fault\":\"%s\",\"at\":%d,\"run\":%d}", fault, at, ++run);
-    quipu_swap_options o = { .struct_size = sizeof o,
-                             .flags = QUIPU_SWAP_VOLATILE | QUIPU_SWAP_DROP_HISTORY,
-                             .backend = str_of("faulty"),
-                             .backend_config = str_of(config),
-                             .store = str_of(swaps_path("nowhere")) };
-    *report = (quipu_swap_report){ .struct_size = sizeof *report };
-    swaps_error = (quipu_error){ .struct_size = sizeof swaps_error };
-    return quipu_swap(q, &o, NULL, NULL, report, NULL, &swaps_error);
-}
-
-/* Lets every operation of the target go wrong in turn, until a swap is through without coming to it. */
-static int try_every_operation(const char *fault, int32_t may_succeed)
-{
-    int failures = 0;
-    for (int k = 1; k < 2000; k++) {
-        quipu_swap_report r;
-        quipu *q = swaps_open(swaps_path("plain"), "memory");
-        swaps_fill(q, 40);
-        swaps_digest before = swaps_digest_of(q);
-        int32_t code = swap_to_faulty(q, fault, k, &r);
-        swaps_digest after = { .count = 0 };
-        bool passed = quipu_digest(q, after.text, &after.count, NULL, NULL) != QUIPU_OK; /* this was the operation */
-        assert_same_digest(before, passed ? swaps_digest_of(q) : after);                 /* whoever is active now */
-        assert_string_equal(quipu_backend_name(q), code == QUIPU_OK ? "faulty" : "memory");
-        if (code != QUIPU_OK) {
-            assert_true(swaps_error.message[0] != '\0');
-            assert_int_equal(swaps_put(q, "after", "goes on"), QUIPU_OK);
-            failures++;
-        } else {
-            assert_string_equal(r.digest, before.text);
-        }
-        swaps_close(q);
-        if (passed || (code == QUIPU_OK && may_succeed && k > 150))
-            break;
-    }
-    return failures;
-}
-
-static void target_that_fails_at_any_operation_leaves_the_old_one(void **state)
-{
-    (void)state;
-    assert_true(try_every_operation("fail", 0) > 20);
-}
-
-static void write_that_the_target_lost_is_seen(void **state)
-{
-    (void)state;
-    try_every_operation("drop", 1);
-}
-
-static void target_that_lies_is_refused(void **state)
-{
-    static const char *const faults[] = { "drop", "hide", "double", "blind" };
-    (void)state;
-    for (size_t i = 0; i < 4; i++) {
-        quipu_swap_report r;
-        quipu *q = swaps_open(swaps_path("plain"), "memory");
-        swaps_fill(q, 40);
-        swaps_digest before = swaps_digest_of(q);
-        int32_t code = swap_to_faulty(q, faults[i], 0, &r);
-        if (code == QUIPU_OK)
-            fail_msg("a target with the fault \"%s\" took over", faults[i]);
-        assert_string_equal(quipu_backend_name(q), "memory");
-        assert_same_digest(before, swaps_digest_of(q));
-        swaps_close(q);
-    }
-}
-
-/* ---- many of them ---- */
-
-static void many_swaps_one_after_the_other_under_load(void **state)
-{
-    (void)state;
-    int rounds = getenv("QUIPU_LONG") ? 1000 : swaps_sanitized() ? 6 : 30, n = 0;
-    size_t kinds = 1; /* git is always built */
-    const char *const *backends = swaps_backends();
-    while (backends[kinds])
-        kinds++;
-    assert_true(kinds > 1);
-    quipu *q = swaps_open(swaps_path("first"), "git");
-    swaps_fill(q, 60);
-    swaps_digest before = swaps_digest_of(q);
-    swaps_load *load = swaps_load_start(q, 4);
-    for (int i = 0; i < rounds; i++) {
-        char place[400];
-        snprintf(place, sizeof place, "%s", swaps_path("place-%d", i));
-        swaps_swap(q, backends[(size_t)(i + 1) % kinds], place, QUIPU_SWAP_DROP_HISTORY);
-        if (i >= 3)
-            scratch_remove(swaps_path("place-%d", n++)); /* old ones are left behind on purpose; the disk is finite */
-    }
-    uint64_t calls = swaps_load_stop(load);
-    assert_true(calls > (uint64_t)rounds);
-    for (int i = 0; i < 4; i++)
-        for (int k = 0; k < SWAPS_IDS; k++) {
-            char id[40];
-            snprintf(id, sizeof id, "load-%d-%d", i, k);
-            swaps_delete(q, id);
-        }
-    assert_same_digest(before, swaps_digest_of(q)); /* none lost, none doubled */
-    swaps_close(q);
-}
-
-static void *close_soon(void *argument)
-{
-    usleep(30000);
-    return quipu_close(argument, NULL) == QUIPU_OK ? NULL : argument;
-}
-
-static void closing_ends_a_swap(void **state)
-{
-    (void)state;
-    pthread_t thread;
-    void *failed;
-    quipu *q = swaps_open(swaps_path("old"), "memory");
-    swaps_fill(q, 3000);
-    quipu_swap_options o = { .struct_size = sizeof o, .backend = str_of("git"), .store = str_of(swaps_path("new")) };
-    assert_int_equal(pthread_create(&thread, NULL, close_soon, q), 0);
-    int32_t code = quipu_swap(q, &o, NULL, NULL, NULL, NULL, NULL);
-    assert_true(code == QUIPU_OK || code == QUIPU_E_CANCELLED);
-    pthread_join(thread, &failed);
-    assert_null(failed);
 }
 
 int main(void)
@@ -691,15 +450,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(place_that_holds_something_is_left_alone, swaps_begin, swaps_end),
         cmocka_unit_test_setup_teardown(half_a_copy_is_not_taken_for_a_store, swaps_begin, swaps_end),
         cmocka_unit_test_setup_teardown(newer_build_takes_over_the_same_store, swaps_begin, swaps_end),
-        cmocka_unit_test_setup_teardown(swap_that_is_given_up_leaves_the_old_one, swaps_begin, swaps_end),
-        cmocka_unit_test_setup_teardown(one_swap_at_a_time_and_only_with_sense, swaps_begin, swaps_end),
-        cmocka_unit_test_setup_teardown(lease_that_is_held_prevents_the_switch_and_nothing_else, swaps_begin,
-                                        swaps_end),
-        cmocka_unit_test_setup_teardown(target_that_fails_at_any_operation_leaves_the_old_one, swaps_begin, swaps_end),
-        cmocka_unit_test_setup_teardown(write_that_the_target_lost_is_seen, swaps_begin, swaps_end),
-        cmocka_unit_test_setup_teardown(target_that_lies_is_refused, swaps_begin, swaps_end),
-        cmocka_unit_test_setup_teardown(many_swaps_one_after_the_other_under_load, swaps_begin, swaps_end),
-        cmocka_unit_test_setup_teardown(closing_ends_a_swap, swaps_begin, swaps_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

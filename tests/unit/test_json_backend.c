@@ -11,9 +11,11 @@
 
 #include <base/buffer.h>
 #include <quipu.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <tests/support/memories.h>
@@ -154,21 +156,155 @@ static void backups_are_kept_and_rotated(void **state)
           "unscoped.json.2 && test ! -e unscoped.json.3");
 }
 
-static void a_set_that_was_cut_short_is_finished(void **state)
+/* ---- the journal of a store that is too large to be written anew at each change ---- */
+
+enum { MANY = 600, EACH = 25 };
+
+/* 600 records of 300 bytes. */
+static void fill(quipu *q)
+{
+    static char ids[EACH][20], json[EACH][400];
+    for (int from = 0; from < MANY; from += EACH) {
+        quipu_write steps[EACH];
+        for (int i = 0; i < EACH; i++) {
+            snprintf(ids[i], sizeof ids[i], "seed-%03d", from + i);
+            snprintf(json[i], sizeof json[i], "{\"text\":\"%0200d\"}", from + i);
+            steps[i] = (quipu_write){
+                .struct_size = sizeof steps[i], .op = QUIPU_CHANGE_PUT, .id = str_of(ids[i]), .json = str_of(json[i])
+            };
+        }
+        quipu_array writes = { steps, EACH, sizeof steps[0] };
+        assert_int_equal(quipu_write_records(q, &writes, NULL, NULL, NULL, NULL, NULL, &memories_error), QUIPU_OK);
+    }
+}
+
+/* A process that ends without closing its store, after writing a record and deleting one. */
+static void leave_a_journal(void)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        quipu *own = memories_open(store);
+        memories_put(own, "late", "written by who was killed");
+        memories_delete(own, "seed-001");
+        _exit(put_as(own, "ana", "beside", "of another scope") == QUIPU_OK ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+}
+
+static void what_is_in_the_journal_is_seen_by_all_and_comes_into_the_files(void **state)
 {
     (void)state;
     quipu *q = memories_open(store);
-    memories_put(q, "a", "old");
-    shell(
-        "text='[{\"id\":\"a\",\"text\":\"new\"}]' && "
-        "other='[{\"id\":\"b\",\"text\":\"beside\",\"scope\":{\"user\":\"ana\"}}]' && "
-        "printf 'unscoped.json %d\\n%suser=ana.json %d\\n%s' ${#text} \"$text\" ${#other} \"$other\" >store/.journal");
-    assert_string_equal(memories_list(q, NULL), "a b ");
-    assert_string_equal(memories_text(q, "a", NULL), "new");
-    shell("test ! -e store/.journal && printf 'nonsense' >store/.journal");
-    assert_int_equal(list_code(q), QUIPU_E_CORRUPT);
-    shell("rm store/.journal");
-    assert_int_equal(list_code(q), QUIPU_OK);
+    fill(q);
+    memories_close(q);
+    shell("test ! -e store/.journal && test $(grep -c seed- store/scopes/unscoped.json) = 600");
+    q = memories_open(store);
+    leave_a_journal();
+    shell("test -s store/.journal && ! grep -q late store/scopes/unscoped.json");
+    assert_int_equal(memories_count(q), MANY + 1); /* seen beside it */
+    assert_string_equal(memories_text(q, "late", NULL), "written by who was killed");
+    assert_string_equal(memories_text(q, "seed-001", NULL), "");
+    assert_string_not_equal(memories_search(q, "killed", NULL), "");
+    quipu *reader = NULL;
+    assert_int_equal(memories_try_open(store, NULL, QUIPU_OPEN_READ_ONLY, &reader), QUIPU_OK);
+    assert_int_equal(memories_count(reader), MANY + 1);
+    shell("sed -i -e 's/0000000599/by hand/' -e '/checksum/d' store/scopes/unscoped.json"); /* both are heeded */
+    assert_string_not_equal(memories_search(q, "hand", NULL), "");
+    assert_int_equal(memories_count(q), MANY + 1);
+    memories_close(q);
+    shell("test ! -e store/.journal && grep -q late store/scopes/unscoped.json && ! grep -q seed-001 "
+          "store/scopes/unscoped.json && grep -q 'by hand' store/scopes/unscoped.json && "
+          "grep -q beside store/scopes/user=ana.json");
+    assert_int_equal(memories_count(reader), MANY + 1);
+    memories_close(reader);
+}
+
+static void an_entry_that_is_not_whole_is_not_there_and_damage_is_named(void **state)
+{
+    (void)state;
+    quipu *q = memories_open(store);
+    fill(q);
+    memories_close(q);
+    leave_a_journal();
+    shell("cp store/.journal whole && tail -n 1 whole >/dev/null && "
+          "printf 'set 0123456789abcdef0123456789abcdef 90 0123456789012345678901234567890123456789\nput 5\n' "
+          ">>store/.journal && cp -r store torn && cp -r store other");
+    q = memories_open(store); /* into the files, without it */
+    assert_int_equal(memories_count(q), MANY + 1);
+    memories_put(q, "x", "goes on");
+    memories_close(q);
+    snprintf(store, sizeof store, "%s/torn", folder);
+    shell("sed -i 's/who was killed/who was kissed/' torn/.journal");
+    assert_int_equal(memories_try_open(store, NULL, 0, &q), QUIPU_E_CORRUPT);
+    assert_non_null(strstr(memories_error.message, ".journal is damaged at byte "));
+    shell("grep -q kissed torn/.journal"); /* nothing was written over it */
+    snprintf(store, sizeof store, "%s/other", folder);
+    shell("printf nonsense-that-is-no-journal-of-ours-at-all >other/.journal");
+    assert_int_equal(memories_try_open(store, NULL, 0, &q), QUIPU_E_CORRUPT);
+    shell("rm other/.journal");
+    q = memories_open(store);
+    assert_int_equal(memories_count(q), MANY);
+    memories_close(q);
+}
+
+static void a_record_may_come_back_in_another_scope(void **state)
+{
+    (void)state;
+    quipu *q = memories_open(store), *other;
+    fill(q);
+    memories_delete(q, "seed-002");
+    assert_int_equal(put_as(q, "ana", "seed-002", "moved"), QUIPU_OK);
+    other = memories_open(store);
+    assert_string_equal(memories_text(other, "seed-002", NULL), "moved");
+    assert_int_equal(memories_count(other), MANY);
+    memories_close(other);
+    memories_close(q);
+    shell("! grep -q seed-002 store/scopes/unscoped.json && grep -q seed-002 store/scopes/user=ana.json");
+}
+
+/* Files may not grow past what is there: as on a disk that is full. */
+static int write_where_there_is_no_room(void)
+{
+    quipu *q = memories_open(store);
+    memories_put(q, "before", "there was room");
+    struct rlimit none = { .rlim_cur = 600, .rlim_max = RLIM_INFINITY }, much = { RLIM_INFINITY, RLIM_INFINITY };
+    char text[390];
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 20] = '\0';
+    signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &none) != 0)
+        return 2;
+    int32_t code = QUIPU_OK;
+    for (int i = 0; i < 5 && code == QUIPU_OK; i++)
+        code = put_as(q, "ana", i % 2 ? "a" : "b", text + i);
+    if (code == QUIPU_OK || !memories_error.message[0])
+        return 3;
+    if (strcmp(memories_text(q, "before", NULL), "there was room") != 0)
+        return 4;
+    uint64_t count = memories_count(q);
+    if (setrlimit(RLIMIT_FSIZE, &much) != 0 || put_as(q, "ana", "after", "room again") != QUIPU_OK)
+        return 5;
+    memories_close(q);
+    q = memories_open(store);
+    return memories_count(q) == count + 1 ? 0 : 6;
+}
+
+static void a_full_disk_costs_the_change_and_nothing_else(void **state)
+{
+    int status;
+    (void)state;
+    quipu *q = memories_open(store);
+    fill(q);
+    memories_close(q);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(write_where_there_is_no_room());
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+    q = memories_open(store);
+    assert_string_equal(memories_text(q, "seed-003", NULL) + 190, "0000000003");
     memories_close(q);
 }
 
@@ -278,7 +414,10 @@ int main(void)
         FRESH(an_edit_is_seen_and_a_broken_one_is_named_and_loses_nothing),
         FRESH(what_belongs_elsewhere_or_is_there_twice_is_refused),
         FRESH(backups_are_kept_and_rotated),
-        FRESH(a_set_that_was_cut_short_is_finished),
+        FRESH(what_is_in_the_journal_is_seen_by_all_and_comes_into_the_files),
+        FRESH(an_entry_that_is_not_whole_is_not_there_and_damage_is_named),
+        FRESH(a_record_may_come_back_in_another_scope),
+        FRESH(a_full_disk_costs_the_change_and_nothing_else),
         FRESH(processes_write_side_by_side_and_lose_nothing),
         FRESH(settings_and_foreign_folders_are_refused_by_name),
         FRESH(lines_of_the_mcp_memory_server_are_records),

@@ -63,6 +63,17 @@ int32_t record_list_put(record_list *list, const quipu_record *view, quipu_error
     return QUIPU_OK;
 }
 
+int32_t record_list_push(record_list *list, record *r, quipu_error *error)
+{
+    int32_t code =
+        list->count == list->capacity ? make_room(list, list->capacity ? 2 * list->capacity : 16, error) : QUIPU_OK;
+    if (code == QUIPU_OK)
+        list->items[list->count++] = r;
+    else
+        record_free(r);
+    return code;
+}
+
 void record_list_remove(record_list *list, quipu_str id)
 {
     size_t at = place_of(list, id);
