@@ -224,7 +224,7 @@ test-long:
 # 1,000 live swaps between git and memory under load, under two sanitizers.
 soak-swap:
 	@for san in thread address,undefined; do \
-		SWAPS_BACKENDS='git memory' QUIPU_LONG=1 $(MAKE) --no-print-directory test T=test_swap_many SAN=$$san TEST_LIMIT=3000 || exit 1; \
+		SWAPS_BACKENDS='git memory' QUIPU_LONG=1 $(MAKE) --no-print-directory test T=test_swap_many SAN=$$san TEST_LIMIT=7200 || exit 1; \
 	done
 
 # Released clients, unmodified, against our servers; what they need is fetched into $(B)/clients. CLIENTS="mem0ai_2" for some.
