@@ -93,6 +93,10 @@ typedef struct words_answer words_answer;
  * question or are among the nearest. The parts and what they point to are borrowed until words_answer_free. Errors: CORRUPT, NO_MEMORY, TIMEOUT, CANCELLED. */
 int32_t words_rank(const words_part *parts, size_t count, const words_question *question, words_answer **out,
                    const quipu_call *call, quipu_error *error);
+/* Appends the question to `out` without the words that name who speaks in what is admitted, with single blanks; whole where it says nothing
+ * else. Of `question` the text and the language count. */
+int32_t words_without_names(const words_part *parts, size_t count, const words_question *question, buffer *out,
+                            quipu_error *error);
 size_t words_answer_count(const words_answer *a);
 const words_match *words_answer_matches(const words_answer *a);
 void words_answer_free(words_answer *a);

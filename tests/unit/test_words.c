@@ -557,9 +557,36 @@ static void likeness_is_measured_among_the_nearest(void **state)
         assert_int_equal(words_answer_count(a), 2);
         assert_int_equal(words_answer_matches(a)[0].document, 0); /* the word is worth more */
         double by_words = words_answer_matches(a)[0].score - (i == 2 ? words_answer_matches(a)[1].score : 0);
-        assert_true(fabs(words_answer_matches(a)[1].score - 0.4 * by_words) < 1e-6);
+        assert_true(fabs(words_answer_matches(a)[1].score - 0.45 * by_words) < 1e-6);
         words_answer_free(a);
     }
+    drop(&b);
+}
+
+static void expect_without_names(const words_part *part, const char *question, const char *wanted)
+{
+    buffer out = { 0 };
+    words_question q = { .text = str_of(question) };
+    assert_int_equal(words_without_names(part, 1, &q, &out, NULL), QUIPU_OK);
+    buffer_append_char(&out, '\0');
+    assert_string_equal(out.bytes, wanted);
+    buffer_free(&out);
+}
+
+static void names_are_left_out_of_a_question(void **state)
+{
+    (void)state;
+    const said talk[] = { { .text = "an old bridge", .actor = "Ana Lund" }, { .text = "red boats", .actor = "Bo" } };
+    block b = build(talk, 2);
+    words_part part = part_of(&b);
+    uint64_t first = 1;
+    expect_without_names(&part, "What did Ana's  boat cost\tBo?", "What did boat cost?");
+    expect_without_names(&part, "Ana-Bo and Anabel: bridge", "and Anabel: bridge");
+    expect_without_names(&part, "What did  Ana do?", "What did  Ana do?"); /* nothing else is asked */
+    expect_without_names(&part, "which  bridge", "which  bridge");
+    expect_without_names(&part, "", "");
+    part.admitted = &first;
+    expect_without_names(&part, "Bo, Ana: boats", "Bo,: boats"); /* he does not speak there */
     drop(&b);
 }
 
@@ -578,6 +605,7 @@ int main(void)
         cmocka_unit_test(cancelled_search_stops),
         cmocka_unit_test(likeness_counts_like_words),
         cmocka_unit_test(likeness_is_measured_among_the_nearest),
+        cmocka_unit_test(names_are_left_out_of_a_question),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,11 +50,10 @@ static int32_t no_memory(search *s)
 
 /* ---- before ---- */
 
-/* What to search by; embeds what has to be embedded. Without any lock. */
+/* What to search by. */
 static int32_t choose(search *s)
 {
     const quipu_search *q = s->q;
-    quipu_error why = { .struct_size = sizeof why };
     bool text = str_present(q->text);
     if (q->mode == QUIPU_SEARCH_LEXICAL && !text)
         return fail(s->error, QUIPU_E_INVALID, "text", "a search by words needs a text");
@@ -63,30 +62,7 @@ static int32_t choose(search *s)
                    (q->mode == QUIPU_SEARCH_AUTO && index_embedder(s->ix));
     if (q->mode == QUIPU_SEARCH_LEXICAL)
         s->by_vector = false;
-    if (!s->by_vector)
-        return QUIPU_OK;
-    index_patience patience = q->flags & QUIPU_SEARCH_WAIT                 ? INDEX_WAITS
-                              : q->mode == QUIPU_SEARCH_AUTO && !q->vector ? INDEX_OPTIONAL
-                                                                           : INDEX_HURRIES;
-    int32_t rc =
-        index_embed(s->ix, s->snapshot, q->text, q->vector, q->dimension, patience, &s->question, s->call, &why);
-    if (rc == QUIPU_OK)
-        return QUIPU_OK;
-    /* AUTO promises words at the least: an embedder that cannot be reached, or is slow, does not end the search. */
-    if (patience == INDEX_OPTIONAL && rc != QUIPU_E_CANCELLED && rc != QUIPU_E_CORRUPT &&
-        call_check(s->call, NULL) == QUIPU_OK) {
-        uint32_t level = rc == QUIPU_E_BUSY ? QUIPU_LOG_DEBUG : QUIPU_LOG_WARNING; /* it was told when it failed */
-        index_log(s->ix, level, "searching by words only, because the embedder failed");
-        index_log(s->ix, level, why.message);
-        s->by_vector = false;
-        return QUIPU_OK;
-    }
-    if (s->error && s->error->struct_size >= sizeof why) {
-        uint32_t size = s->error->struct_size;
-        memcpy(s->error, &why, sizeof why);
-        s->error->struct_size = size;
-    }
-    return rc;
+    return QUIPU_OK;
 }
 
 /* 1: the document matches the filter; *out (may be NULL) is its record then. */
@@ -144,6 +120,70 @@ static int32_t admit(search *s)
                                     .documents = part->alive->count };
     }
     return QUIPU_OK;
+}
+
+/* ---- the question's vector ---- */
+
+static int32_t open_words(search *s)
+{
+    int32_t code = QUIPU_OK;
+    for (size_t i = 0; i < s->snapshot->count && code == QUIPU_OK; i++)
+        code = segment_words(s->snapshot->parts[i].segment, &s->parts[i].words, s->error);
+    return code;
+}
+
+/* What of the question is embedded. A name is near to whatever the one says or is told; where words are searched by as well, who speaks
+ * counts there, and the vector is of what is asked. */
+static int32_t what_is_embedded(search *s, buffer *scratch, quipu_str *out)
+{
+    const words_question question = { .text = s->q->text, .language = s->ix->pending.language };
+    *out = s->q->text;
+    if (!s->by_words || s->q->vector)
+        return QUIPU_OK;
+    int32_t code = open_words(s);
+    if (code == QUIPU_OK)
+        code = words_without_names(s->parts, s->snapshot->count, &question, scratch, s->error);
+    if (code == QUIPU_OK)
+        *out = str_make(scratch->bytes, scratch->len);
+    return code;
+}
+
+/* AUTO promises words at the least: an embedder that cannot be reached, or is slow, does not end the search. */
+static bool can_do_without(search *s, index_patience patience, int32_t rc, const quipu_error *why)
+{
+    if (patience != INDEX_OPTIONAL || rc == QUIPU_E_CANCELLED || rc == QUIPU_E_CORRUPT ||
+        call_check(s->call, NULL) != QUIPU_OK)
+        return false;
+    uint32_t level = rc == QUIPU_E_BUSY ? QUIPU_LOG_DEBUG : QUIPU_LOG_WARNING; /* it was told when it failed */
+    index_log(s->ix, level, "searching by words only, because the embedder failed");
+    index_log(s->ix, level, why->message);
+    return true;
+}
+
+/* Embeds what has to be embedded. Without any lock. */
+static int32_t embed(search *s)
+{
+    const quipu_search *q = s->q;
+    quipu_error why = { .struct_size = sizeof why };
+    buffer scratch = { 0 };
+    quipu_str text;
+    index_patience patience = q->flags & QUIPU_SEARCH_WAIT                 ? INDEX_WAITS
+                              : q->mode == QUIPU_SEARCH_AUTO && !q->vector ? INDEX_OPTIONAL
+                                                                           : INDEX_HURRIES;
+    int32_t rc = what_is_embedded(s, &scratch, &text);
+    if (rc == QUIPU_OK) {
+        rc = index_embed(s->ix, s->snapshot, text, q->vector, q->dimension, patience, &s->question, s->call, &why);
+        if (rc != QUIPU_OK && can_do_without(s, patience, rc, &why)) {
+            s->by_vector = false;
+            rc = QUIPU_OK;
+        } else if (rc != QUIPU_OK && s->error && s->error->struct_size >= sizeof why) {
+            uint32_t size = s->error->struct_size;
+            memcpy(s->error, &why, sizeof why);
+            s->error->struct_size = size;
+        }
+    }
+    buffer_free(&scratch);
+    return rc;
 }
 
 /* ---- candidates ---- */
@@ -204,9 +244,7 @@ static int32_t rank_words(search *s, uint64_t k)
     };
     words_answer_free(s->answer);
     s->answer = NULL;
-    int32_t code = QUIPU_OK;
-    for (size_t i = 0; i < s->snapshot->count && code == QUIPU_OK; i++)
-        code = segment_words(s->snapshot->parts[i].segment, &s->parts[i].words, s->error);
+    int32_t code = open_words(s);
     return code == QUIPU_OK ? words_rank(s->parts, s->snapshot->count, &question, &s->answer, s->call, s->error) : code;
 }
 
@@ -447,6 +485,8 @@ int32_t record_index_search(record_index *ix, const quipu_search *q, quipu_hit_f
     rc = choose(&s);
     if (rc == QUIPU_OK)
         rc = admit(&s);
+    if (rc == QUIPU_OK && s.by_vector)
+        rc = embed(&s);
     if (rc == QUIPU_OK)
         rc = find(&s);
     if (rc == QUIPU_OK)

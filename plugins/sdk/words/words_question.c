@@ -1,6 +1,7 @@
 /* words_question.c - see words_rank_inner.h: from a question to what is asked for. */
 #include "words_rank_inner.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 static void keep_token(void *context, const words_token *t)
@@ -111,19 +112,21 @@ static void choose_terms(query *q)
     }
 }
 
+/* Its words, and which of them are names. */
+static int32_t read_tokens(query *q, words_reader *reader, quipu_str text, quipu_error *error)
+{
+    q->tokens = calloc(TOKENS_MAX, sizeof *q->tokens);
+    if (!reader || !q->tokens)
+        return query_no_memory(error);
+    words_read(reader, text, TEXT_QUESTION, keep_token, q);
+    return q->names.failed ? query_no_memory(error) : find_names(q, error);
+}
+
 int32_t query_read(query *q, quipu_str text, quipu_error *error)
 {
     words_reader *reader = words_reader_create(false, q->language);
-    q->tokens = calloc(TOKENS_MAX, sizeof *q->tokens);
-    if (!reader || !q->tokens) {
-        words_reader_free(reader);
-        return query_no_memory(error);
-    }
-    words_read(reader, text, TEXT_QUESTION, keep_token, q);
+    int32_t rc = read_tokens(q, reader, text, error);
     words_reader_free(reader);
-    if (q->names.failed)
-        return query_no_memory(error);
-    int32_t rc = find_names(q, error);
     if (rc != QUIPU_OK)
         return rc;
     choose_terms(q);
@@ -134,4 +137,96 @@ int32_t query_read(query *q, quipu_str text, quipu_error *error)
     if (q->flags & WORDS_NO_TIME_WORDS)
         q->asks_time = false;
     return QUIPU_OK;
+}
+
+/* ---- a question without names ---- */
+
+/* The words of a piece of the question, among those that were read. */
+typedef struct piece {
+    const query *q;
+    size_t names, others;
+} piece;
+
+static void count_token(void *context, const words_token *t)
+{
+    piece *p = context;
+    for (size_t i = 0; i < p->q->token_count; i++) {
+        if (p->q->tokens[i].key != t->key)
+            continue;
+        p->names += p->q->tokens[i].name;
+        p->others += !p->q->tokens[i].name;
+        return;
+    }
+    p->others++; /* past the words that are looked at */
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Appends a piece between blanks; of one that is a name, the marks at its end. */
+static void append_piece(const query *q, words_reader *reader, quipu_str text, buffer *out)
+{
+    piece p = { .q = q };
+    words_read(reader, text, TEXT_QUESTION, count_token, &p);
+    if (p.names > 0 && p.others == 0) {
+        uint64_t marks = 0;
+        while (marks < text.len && ispunct((unsigned char)text.ptr[text.len - marks - 1]))
+            marks++;
+        text = str_make(text.ptr + text.len - marks, (size_t)marks);
+    } else if (out->len > 0) {
+        buffer_append_char(out, ' ');
+    }
+    buffer_append_str(out, text);
+}
+
+static void append_others(const query *q, words_reader *reader, quipu_str text, buffer *out)
+{
+    for (uint64_t at = 0; at < text.len;) {
+        uint64_t end = at;
+        while (end < text.len && !is_blank(text.ptr[end]))
+            end++;
+        if (end > at)
+            append_piece(q, reader, str_make(text.ptr + at, (size_t)(end - at)), out);
+        at = end + 1;
+    }
+}
+
+/* True where some words of it are names, and others say something. */
+static bool can_leave_names(const query *q)
+{
+    bool names = false, content = false;
+    for (size_t i = 0; i < q->token_count; i++) {
+        names = names || q->tokens[i].name;
+        content = content || (!q->tokens[i].stop && !q->tokens[i].name);
+    }
+    return names && content && q->token_count < TOKENS_MAX;
+}
+
+int32_t words_without_names(const words_part *parts, size_t count, const words_question *question, buffer *out,
+                            quipu_error *error)
+{
+    query *q = calloc(1, sizeof *q);
+    words_reader *reader = words_reader_create(false, question->language);
+    int32_t rc = q && reader ? QUIPU_OK : query_no_memory(error);
+    if (rc == QUIPU_OK) {
+        q->parts = parts;
+        q->count = count;
+        q->language = question->language;
+        rc = query_admit(q, error);
+    }
+    if (rc == QUIPU_OK)
+        rc = read_tokens(q, reader, question->text, error);
+    if (rc == QUIPU_OK && can_leave_names(q))
+        append_others(q, reader, question->text, out);
+    else if (rc == QUIPU_OK)
+        buffer_append_str(out, question->text);
+    if (rc == QUIPU_OK && out->failed)
+        rc = query_no_memory(error);
+    words_reader_free(reader);
+    if (q)
+        query_end(q);
+    free(q);
+    return rc;
 }

@@ -179,22 +179,27 @@ const words_match *words_answer_matches(const words_answer *a)
     return a->matches;
 }
 
+void query_end(query *q)
+{
+    for (size_t i = 0; q->admissions && i < q->count; i++)
+        free(q->admissions[i].before);
+    free(q->admissions);
+    free(q->list);
+    free(q->scores);
+    free(q->tokens);
+    buffer_free(&q->names);
+    free(q->candidates);
+    free(q->table);
+    free(q->talks);
+    free(q->ranges);
+    free(q->talk_table);
+}
+
 void words_answer_free(words_answer *a)
 {
     if (!a)
         return;
-    for (size_t i = 0; a->q.admissions && i < a->q.count; i++)
-        free(a->q.admissions[i].before);
-    free(a->q.admissions);
-    free(a->q.list);
-    free(a->q.scores);
-    free(a->q.tokens);
-    buffer_free(&a->q.names);
-    free(a->q.candidates);
-    free(a->q.table);
-    free(a->q.talks);
-    free(a->q.ranges);
-    free(a->q.talk_table);
+    query_end(&a->q);
     free(a->matches);
     free(a);
 }

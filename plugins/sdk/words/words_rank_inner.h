@@ -148,6 +148,8 @@ uint32_t query_place(const query *q, uint32_t part, uint32_t document);
 
 /* words_question.c: fills terms, dates, asks_time and speaker. */
 int32_t query_read(query *q, quipu_str text, quipu_error *error);
+/* words_rank.c: frees what it holds. */
+void query_end(query *q);
 /* words_dates.c: the dates in the question's words; how well a time (QUIPU_TIME_NONE: none) fits them, 0..1. */
 void query_read_dates(query *q);
 double query_date_match(const query *q, int64_t created);
