@@ -30,12 +30,23 @@ static bool name_is_sound(const char *name, size_t len)
     return len > 5 && memcmp(name, "refs/", 5) == 0 && name[len - 1] != '/' && name[len - 1] != '.';
 }
 
-/* "# ...", "^<40 digits>", or "<40 digits> refs/...". */
+/* "# pack-refs with: ..." before all others: git refuses to read what has any other line that begins like it. A name of a ref in it
+ * means that its end is damaged. */
+static bool header_is_sound(const char *line, size_t len)
+{
+    static const char start[] = "# pack-refs with:";
+    size_t at = sizeof start - 1;
+    if (len < at || memcmp(line, start, at) != 0)
+        return false;
+    while (at < len && (line[at] == ' ' || line[at] == '-' || (line[at] >= 'a' && line[at] <= 'z')))
+        at++;
+    return at == len;
+}
+
+/* "^<40 digits>", or "<40 digits> refs/...". */
 static bool line_is_sound(const char *line, size_t len)
 {
     object_id id;
-    if (len > 0 && line[0] == '#')
-        return true;
     if (len == OBJECT_ID_HEX + 1 && line[0] == '^')
         return object_id_parse(line + 1, &id);
     return len > OBJECT_ID_HEX + 1 && line[OBJECT_ID_HEX] == ' ' &&
@@ -54,7 +65,8 @@ static unsigned filter_lines(const buffer *text, const char *without, buffer *ou
         len = bare + (stop != NULL);
         bool named =
             without && bare == OBJECT_ID_HEX + 1 + name_len && memcmp(line + OBJECT_ID_HEX + 1, without, name_len) == 0;
-        bool keep = line_is_sound(line, bare) && !named && !(skip_peeled && line[0] == '^');
+        bool sound = (at == 0 && header_is_sound(line, bare)) || line_is_sound(line, bare);
+        bool keep = sound && !named && !(skip_peeled && line[0] == '^');
         skip_peeled = !keep;
         dropped += !keep;
         if (keep) {

@@ -433,6 +433,19 @@ static void damaged_lines_of_packed_refs_are_left_out(void **state)
           "refs");
 }
 
+/* git refuses a packed-refs with such a line. */
+static void a_damaged_header_of_packed_refs_is_left_out(void **state)
+{
+    (void)state;
+    mends("git branch other && git pack-refs --all && sed -i '1s/refs/sefs/' packed-refs", "refs");
+}
+
+static void a_second_header_of_packed_refs_is_left_out(void **state)
+{
+    (void)state;
+    mends("git branch other && git pack-refs --all && head -n 1 packed-refs >> packed-refs", "refs");
+}
+
 static void a_head_that_names_no_branch_is_set_right(void **state)
 {
     (void)state;
@@ -611,6 +624,8 @@ int main(void)
         FRESH(a_branch_that_leads_nowhere_is_put_back),
         FRESH(other_refs_that_lead_nowhere_are_set_aside),
         FRESH(damaged_lines_of_packed_refs_are_left_out),
+        FRESH(a_damaged_header_of_packed_refs_is_left_out),
+        FRESH(a_second_header_of_packed_refs_is_left_out),
         FRESH(a_head_that_names_no_branch_is_set_right),
         FRESH(a_head_that_names_a_missing_branch_is_set_right),
         FRESH(a_missing_head_is_set_right),
