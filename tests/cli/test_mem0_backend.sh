@@ -11,11 +11,11 @@ if grep -q 'built without libmicrohttpd' "$work/log"; then
     exit 0
 fi
 
-trap 'kill $server $proxy 2>/dev/null' EXIT
 server='' proxy=''
 
-# A server of its own for each test: its address is in $url.
+# A server of its own for each test, which ends with it: its address is in $url.
 begin() {
+    trap 'kill $server $proxy 2>/dev/null; wait' EXIT
     : >url
     "$QUIPU" --store remote serve --port 0 --keys "$PWD/keys.json" >url 2>server.log </dev/null &
     server=$!
@@ -90,12 +90,13 @@ refused() {
 }
 
 begin_proxy() {
-    begin && echo good >how && rm -f port && python3 "$here/../support/mem0_proxy.py" "$url" & proxy=$!
+    begin && echo good >how || return 1
+    python3 "$here/../support/mem0_proxy.py" "$url" &
+    proxy=$!
     until [ -f port ]; do
         kill -0 $proxy || return 1
         sleep 0.05
     done
-    url=$(sed -n 's/^listening on //p' url)
     (umask 077 && echo sk-this-must-stay-secret-4711 >key)
     through "$1"
 }

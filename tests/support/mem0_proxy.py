@@ -1,11 +1,10 @@
 # A proxy before a mem0 server that answers well or badly, as the file `how` says: its port goes to the file `port`.
-#   good, 429 and 500 (every other request), 401, 503, garbage, slow, cut (half an answer), away (the connection ends without one),
+#   good, 429 and 500 (every other request), 401, 503, garbage, slow (no answer, until the client goes), cut (half an answer), away (the connection ends without one),
 #   lost (the request is done, and the connection ends without an answer: the next adding request alone, then good)
 import http.client
 import http.server
 import os
 import sys
-import time
 
 HOST, PORT = sys.argv[1].split("//")[1].split(":")
 
@@ -51,7 +50,9 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             return None
         if how == "slow":
-            time.sleep(3)
+            self.rfile.read(1)
+            self.close_connection = True
+            return None
         status, answer = self.forward(body)
         if how == "lost" and self.command == "POST":
             open("how", "w").write("good")
