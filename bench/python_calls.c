@@ -10,8 +10,7 @@ typedef int32_t (*json_call)(quipu *q, const quipu_str *request, quipu_sink_fn s
 
 uint64_t bench_json_calls(json_call function, quipu *q, const quipu_str *request, uint64_t count);
 
-static int32_t
-take(void *context, const void *bytes, uint64_t length)
+static int32_t take(void *context, const void *bytes, uint64_t length)
 {
     (void)bytes;
     *(uint64_t *)context += length;
@@ -19,8 +18,8 @@ take(void *context, const void *bytes, uint64_t length)
 }
 
 /* Nanoseconds of this thread's processor time for that many calls; 0 where one of them failed or answered nothing. */
-__attribute__((visibility("default"))) uint64_t
-bench_json_calls(json_call function, quipu *q, const quipu_str *request, uint64_t count)
+__attribute__((visibility("default"))) uint64_t bench_json_calls(json_call function, quipu *q, const quipu_str *request,
+                                                                 uint64_t count)
 {
     struct timespec began, ended;
     uint64_t bytes = 0;

@@ -209,7 +209,7 @@ static void likeness_spreads_as_words_do(void **state)
     say("v", 0, "Zz", "hhh", DAY);
     wanted best = look_in(QUIPU_SEARCH_HYBRID, "aaaa", "t0", "likeness");
     assert_true(best.place == 1 && near(best.value, 0.45)); /* no word at all: in units of 1 */
-    assert_int_equal(best.count, 4);                       /* as many as there are */
+    assert_int_equal(best.count, 4);                        /* as many as there are */
     assert_true(near(look_in(QUIPU_SEARCH_HYBRID, "aaaa", "t1", "neighbours").value, 0.2 * 0.45));
     wanted hit = look_in(QUIPU_SEARCH_HYBRID, "kayak abc", "u0", "cosine");
     assert_true(hit.place == 1 && hit.value > 0);
