@@ -114,13 +114,14 @@ static git_store *store_new(const char *path, const git_store_options *options)
     return NULL;
 }
 
-static int32_t open_lock(git_store *s, quipu_error *error)
+int32_t git_store_open_lock(git_store *s, quipu_error *error)
 {
     int32_t code = os_make_folder(s->private_folder, error);
     char *path = code == QUIPU_OK ? join(s->private_folder, "lock") : NULL;
     if (code == QUIPU_OK) {
         s->lock_fd = path ? os->open(path, O_RDWR | O_CREAT, 0600) : -1;
-        if (s->lock_fd < 0)
+        bool socket = s->lock_fd < 0 && path && errno == ENXIO;
+        if (s->lock_fd < 0 && !(socket && s->options.damaged))
             code = path ? fail_errno(error, errno, "cannot open %s", path)
                         : fail(error, QUIPU_E_NO_MEMORY, NULL, "no memory to open the store");
     }
@@ -175,7 +176,7 @@ static int32_t take_lock_to_open(git_store *s, quipu_error *error)
 static int32_t open_for_writing(git_store *s, bool is_there, quipu_error *error)
 {
     bool merged;
-    int32_t code = open_lock(s, error);
+    int32_t code = git_store_open_lock(s, error);
     bool locked = code == QUIPU_OK && is_there && os->lock(s->lock_fd, false) == 0;
     if (code == QUIPU_OK && is_there && !locked && errno == EAGAIN)
         return QUIPU_OK;
@@ -228,7 +229,7 @@ static int32_t open_objects(git_store *s, quipu_error *error)
 /* Everything but the lock waits for the repair. */
 static int32_t open_damaged(git_store *s, quipu_error *error)
 {
-    int32_t code = s->options.read_only ? QUIPU_OK : open_lock(s, error);
+    int32_t code = s->options.read_only ? QUIPU_OK : git_store_open_lock(s, error);
     return code == QUIPU_OK ? open_objects(s, error) : code;
 }
 

@@ -36,6 +36,9 @@ struct git_transaction {
 
 /* Loads the tree of t->head, unless it is still there from the last transaction. */
 int32_t git_transaction_prepare(git_transaction *t, quipu_error *error);
+/* Opens the file that processes lock. In a store opened damaged a socket in its place is no error: there is no lock until the repair has
+ * set it aside and opens again. */
+int32_t git_store_open_lock(git_store *s, quipu_error *error);
 /* Takes both locks of a writer, clears what killed ones left; and gives them back. */
 int32_t git_store_lock(git_store *s, const quipu_call *call, quipu_error *error);
 void git_store_unlock(git_store *s);

@@ -71,14 +71,14 @@ static int32_t judge(repair *r, const char *inner, const char *path, sort s, int
                        "left over by a process that is no more%s", r->aside ? "; it was set aside" : "");
 }
 
-/* A pipe, a socket or a device, also one that a link leads to. Stock git would wait for a pipe. */
-static bool is_strange(const char *path)
+/* Stock git would wait for a pipe. */
+bool repair_is_strange(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
-static int32_t tell_strange(repair *r, const char *inner, const char *path)
+int32_t repair_tell_strange(repair *r, const char *inner, const char *path)
 {
     int32_t code = r->aside ? aside_move(r->aside, path, "neither file nor folder", r->error) : QUIPU_OK;
     if (code == QUIPU_OK)
@@ -111,8 +111,8 @@ static int32_t look_into(repair *r, buffer *inner, bool deep, unsigned depth)
         if (code == QUIPU_OK && lstat(path.bytes, &st) == 0 && S_ISDIR(st.st_mode)) {
             if (deep && depth < DEPTH_MAX)
                 code = look_into(r, inner, deep, depth + 1);
-        } else if (code == QUIPU_OK && is_strange(path.bytes)) {
-            code = tell_strange(r, inner->bytes, path.bytes);
+        } else if (code == QUIPU_OK && repair_is_strange(path.bytes)) {
+            code = repair_tell_strange(r, inner->bytes, path.bytes);
         } else if (code == QUIPU_OK) {
             sort s = sort_of(inner->bytes, path.bytes, entry->d_name);
             if (s != NOT_LEFT)

@@ -55,17 +55,37 @@ static int32_t repair_ground(repair *r)
     return code;
 }
 
+/* Nobody can open a socket, so nobody holds the lock where there is one in its place: that goes first. */
+static int32_t replace_lock(repair *r)
+{
+    buffer path = { 0 };
+    int32_t code = repair_path(r, &path, "quipu/lock");
+    if (code == QUIPU_OK && repair_is_strange(path.bytes))
+        code = repair_tell_strange(r, "quipu/lock", path.bytes);
+    if (code == QUIPU_OK)
+        code = git_store_open_lock(r->store, r->error);
+    buffer_free(&path);
+    return code;
+}
+
+/* The lock is held where that succeeds. */
+static int32_t begin_repair(repair *r)
+{
+    git_store *s = r->store;
+    int32_t code = aside_create(s->path, s->private_folder, &r->aside, r->error);
+    if (code == QUIPU_OK && s->lock_fd < 0 && !s->options.read_only)
+        code = replace_lock(r);
+    return code == QUIPU_OK ? git_store_lock(s, r->call, r->error) : code;
+}
+
 int32_t git_repair(git_store *s, const repair_options *options, const quipu_call *call, quipu_error *error)
 {
     repair r = { .store = s, .options = options, .call = call, .error = error };
     bool lost = false;
-    int32_t code = options->repair ? git_store_lock(s, call, error) : QUIPU_OK;
+    int32_t code = options->repair ? begin_repair(&r) : QUIPU_OK;
     if (code != QUIPU_OK)
-        return code;
-    if (options->repair)
-        code = aside_create(s->path, s->private_folder, &r.aside, error);
-    if (code == QUIPU_OK)
-        code = repair_ground(&r);
+        goto done;
+    code = repair_ground(&r);
     if (options->repair)
         git_store_unlock(s);
     if (code == QUIPU_OK)
@@ -76,6 +96,7 @@ int32_t git_repair(git_store *s, const repair_options *options, const quipu_call
         code = repair_lost_files(&r);
     if (code == QUIPU_OK && lost && !r.packs_are_damaged)
         code = repair_reach(&r);
+done:
     aside_free(r.aside);
     return code;
 }

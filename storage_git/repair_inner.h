@@ -29,6 +29,9 @@ int32_t repair_path(const repair *r, buffer *out, const char *inner);
 
 /* leftovers.c: temporary files, locks and keeps of processes that are no more; what git derives from the objects. */
 int32_t repair_leftovers(repair *r);
+/* The same file: a pipe, a socket or a device, also one that a link leads to. */
+bool repair_is_strange(const char *path);
+int32_t repair_tell_strange(repair *r, const char *inner, const char *path);
 /* pack_repair.c: each pack and its index. */
 int32_t repair_packs(repair *r);
 /* layout_repair.c: HEAD and config. */
