@@ -1,4 +1,5 @@
 /* pack_check.c - packs and their indexes against the checksums that they end with; see pack_files.h and pack_merge.h. */
+#include "big_endian.h"
 #include "os.h"
 #include "pack_files.h"
 
@@ -55,6 +56,17 @@ pack_fault pack_examine(const char *folder, pack_file *p, quipu_error *why)
     return answer;
 }
 
+/* An index that claims so many objects that 28 bytes for each are beyond 32 bits, and is shorter. libgit2 counts its size in 32 bits, believes
+ * it, and reads far outside. */
+static bool index_claims_too_much(const pack_file *p)
+{
+    enum { COUNT_AT = 8 + 255 * 4, FIXED = 8 + 256 * 4 + 40, EACH = 28 };
+    if (!p->index_bytes || p->index_len < FIXED || memcmp(p->index_bytes, "\377tOc", 4) != 0)
+        return false;
+    uint64_t claimed = FIXED + (uint64_t)get_u32(p->index_bytes + COUNT_AT) * EACH;
+    return claimed > UINT32_MAX && claimed > p->index_len;
+}
+
 int32_t pack_check_offsets(const char *folder, quipu_error *error)
 {
     pack_list list = { 0 };
@@ -62,8 +74,9 @@ int32_t pack_check_offsets(const char *folder, quipu_error *error)
     for (size_t i = 0; i < list.count && code == QUIPU_OK; i++) {
         const char *name = list.packs[i].name;
         /* one that cannot be mapped was taken away meanwhile, or libgit2 refuses it by itself */
-        if (pack_file_map(folder, &list.packs[i], NULL) == QUIPU_OK &&
-            !pack_index_fits(&list.packs[i].index, list.packs[i].pack_len))
+        bool mapped = pack_file_map(folder, &list.packs[i], NULL) == QUIPU_OK;
+        if (mapped ? !pack_index_fits(&list.packs[i].index, list.packs[i].pack_len)
+                   : index_claims_too_much(&list.packs[i]))
             code =
                 fail(error, QUIPU_E_CORRUPT, NULL, "%s/%s.idx is damaged; run `quipu verify --repair`", folder, name);
     }

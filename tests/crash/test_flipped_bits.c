@@ -21,7 +21,15 @@
 #include <tests/support/scratch.h>
 #include <unistd.h>
 
-enum { SETS = 7, FILES_MAX = 200, SAMPLE = 3, PLACES = 60 /* of a file, with QUIPU_LONG */, TOLD = 8, LIMIT = 60 };
+enum {
+    SETS = 7,
+    FILES_MAX = 200,
+    SAMPLE = 3,
+    PLACES = 60 /* of a file, with QUIPU_LONG */,
+    TOLD = 8,
+    LIMIT = 60,
+    COUNT_AT = 8 + 255 * 4
+};
 
 static char base[TRIAL_PATH];
 static char store[TRIAL_PATH];
@@ -177,6 +185,9 @@ static void try_file(const char *file, unsigned seed)
     off_t step = size / places + 1;
     for (off_t at = (off_t)(seed % (unsigned)step); at < size; at += step)
         try_flip(file, at, (unsigned)(seed + (unsigned)at) % 8);
+    if (strstr(file, ".idx")) /* the count of objects: 28 bytes for each are beyond 32 bits */
+        for (unsigned bit = 6; bit < 8; bit++)
+            try_flip(file, COUNT_AT, bit);
 }
 
 /* ---- the stores ---- */
