@@ -288,7 +288,9 @@ static int write_where_there_is_no_room(void)
         return 5;
     memories_close(q);
     q = memories_open(store);
-    return memories_count(q) == count + 1 ? 0 : 6;
+    bool good = memories_count(q) == count + 1;
+    memories_close(q);
+    return good ? 0 : 6;
 }
 
 static void a_full_disk_costs_the_change_and_nothing_else(void **state)
