@@ -183,11 +183,14 @@ static int32_t look_for_others(swap *s)
     int32_t code = s->old.migrate->position(s->old.self, now, s->call, s->error);
     if (code != QUIPU_OK || strcmp(now, s->position) == 0)
         return code;
-    memcpy(s->position, now, sizeof now);
     swap_free_samples(s);
     code = swap_compare(s, false, "switching");
     id_list_move(&s->differing, &s->carry);
-    return code == QUIPU_OK ? swap_carry(s, true, &count) : code;
+    if (code == QUIPU_OK)
+        code = swap_carry(s, true, &count);
+    if (code == QUIPU_OK) /* not before: what was not compared to its end is compared at the next attempt */
+        memcpy(s->position, now, sizeof now);
+    return code;
 }
 
 /* Nobody writes through this handle, and where the backend can hold them, nobody else does. */
