@@ -1,8 +1,11 @@
-"""The MCP Python SDK as a client of `quipu mcp` over stdio: in the initialize era, in the modern one, and choosing by itself."""
+"""The MCP Python SDK as a client of `quipu mcp` and of `quipu serve`: in the initialize era, in the modern one, and choosing by itself."""
 # needs: pip mcp==2.3.0
 # serves: no
 import asyncio
+import contextlib
 import os
+import re
+import subprocess
 import traceback
 
 from mcp import Client, StdioServerParameters
@@ -11,9 +14,22 @@ from mcp.shared.exceptions import MCPError
 failures = 0
 
 
-def server(name, *arguments):
+@contextlib.contextmanager
+def stdio(name, profile):
     store = os.path.join(os.environ["SCRATCH"], name)
-    return StdioServerParameters(command=os.environ["QUIPU"], args=["--store", store, "mcp", *arguments])
+    yield StdioServerParameters(command=os.environ["QUIPU"], args=["--store", store, "mcp", "--profile", profile])
+
+
+@contextlib.contextmanager
+def http(name, profile):
+    """A server of its own, on a port that is free; without keys."""
+    folder = os.path.join(os.environ["SCRATCH"], name + "-http")
+    command = [os.environ["QUIPU"], "--store", folder, "serve", "--port", "0", "--keys", folder + "-keys.json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
+        try:
+            yield re.search(r"http://\S+", running.stdout.readline()).group() + "/mcp/" + profile
+        finally:
+            running.terminate()
 
 
 async def fails(call):
@@ -67,16 +83,26 @@ async def subscription(client, mode):
         assert event.uri == uri, event
 
 
-async def talk(mode):
-    async with Client(server(mode), mode=mode) as client:
+async def talk(transport, mode):
+    with transport(mode, "quipu") as server:
+        await talk_to(server, mode)
+
+
+async def talk_to(server, mode):
+    async with Client(server, mode=mode) as client:
         assert client.server_info.name == "quipu" if client.server_info else mode != "legacy"
         assert client.protocol_version == ("2025-11-25" if mode == "legacy" else "2026-07-28"), client.protocol_version
         for part in (tools, resources, prompts, subscription):
             await part(client, mode)
 
 
-async def the_nine_tools_of_the_memory_server(mode):
-    async with Client(server("graph-" + mode, "--profile", "memory"), mode=mode) as client:
+async def the_nine_tools_of_the_memory_server(transport, mode):
+    with transport("graph-" + mode, "memory") as server:
+        await ask_the_graph(server, mode)
+
+
+async def ask_the_graph(server, mode):
+    async with Client(server, mode=mode) as client:
         entity = {"name": "Ana", "entityType": "person", "observations": ["bakes"]}
         made = await client.call_tool("create_entities", {"entities": [entity]})
         assert made.structured_content == {"entities": [entity]}, made
@@ -86,13 +112,15 @@ async def the_nine_tools_of_the_memory_server(mode):
         assert refused.is_error and refused.content[0].text == "Entity with name Ben not found", refused
 
 
-for talk_of in (talk, the_nine_tools_of_the_memory_server):
-    for chosen in ("legacy", "auto", "2026-07-28"):
-        try:
-            asyncio.run(asyncio.wait_for(talk_of(chosen), 120))
-            print("ok", talk_of.__name__, chosen, flush=True)
-        except BaseException:
-            failures += 1
-            traceback.print_exc()
-            print("not ok", talk_of.__name__, chosen, flush=True)
+for transport in (stdio, http):
+    for talk_of in (talk, the_nine_tools_of_the_memory_server):
+        for chosen in ("legacy", "auto", "2026-07-28"):
+            name = f"{talk_of.__name__} {transport.__name__} {chosen}"
+            try:
+                asyncio.run(asyncio.wait_for(talk_of(transport, chosen), 120))
+                print("ok", name, flush=True)
+            except BaseException:
+                failures += 1
+                traceback.print_exc()
+                print("not ok", name, flush=True)
 raise SystemExit(1 if failures else 0)

@@ -35,6 +35,8 @@ int32_t serve_create(const serve_options *options, serve **out, quipu_error *err
     if (code == QUIPU_OK)
         code = mem0_events_begin(s, error);
     if (code == QUIPU_OK)
+        code = mcp_http_begin(s, error);
+    if (code == QUIPU_OK)
         *out = s;
     else
         serve_free(s);
@@ -58,6 +60,9 @@ void serve_free(serve *s)
 void serve_cancel(serve *s)
 {
     __atomic_store_n(&s->cancel.flag, 1, __ATOMIC_RELEASE);
+    for (size_t i = 0; i < sizeof s->wires / sizeof s->wires[0]; i++)
+        if (s->wires_cancel[i])
+            s->wires_cancel[i](s->wires[i]);
 }
 
 /* Clients of one key count together; without keys those of one address. */

@@ -44,12 +44,15 @@ struct serve {
     quipu_cancel cancel;  /* of every call; its flag is set when draining takes too long */
     void *wires[4];       /* what the wires keep between requests, by WIRE_STATE_* */
     void (*wires_free[4])(void *state);
+    void (*wires_cancel[4])(void *state); /* calls that have a cancel token of their own; or NULL */
 };
 
 #define WIRE_STATE_MEM0 0u
+#define WIRE_STATE_MCP 3u
 
 /* What the wires need before the first request. Errors: NO_MEMORY. */
 int32_t mem0_events_begin(serve *s, quipu_error *error);
+int32_t mcp_http_begin(serve *s, quipu_error *error);
 
 /* Errors: those of keys_read, NO_MEMORY. */
 int32_t serve_create(const serve_options *options, serve **out, quipu_error *error);

@@ -252,6 +252,8 @@ int32_t web_member_number(const cJSON *object, const char *name, int64_t least, 
 void web_answer_free(web_answer *a)
 {
     buffer_free(&a->body);
+    web_stream_close(a->stream);
+    a->stream = NULL;
 }
 
 void web_answer_header(web_answer *a, const char *name, const char *format, ...)

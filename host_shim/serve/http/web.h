@@ -8,6 +8,8 @@
 #ifndef SERVE_WEB_H
 #define SERVE_WEB_H
 
+#include "stream.h"
+
 #include <base/buffer.h>
 #include <cjson/cJSON.h>
 #include <quipu/error.h>
@@ -73,6 +75,7 @@ typedef struct web_answer {
         char value[160];
     } headers[WEB_HEADERS_MAX];
     unsigned header_count;
+    web_stream *stream; /* what comes after the headers, instead of `body`; NULL: the body is all. The answer's */
 } web_answer;
 
 /* ---- requests ---- */

@@ -19,6 +19,7 @@
 #include <base/fail.h>
 #include <errno.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,12 +32,14 @@
 #define HEADERS_BYTES (64u << 10) /* of a request, all together */
 #define DISCARD_FACTOR 8          /* of a body that is too large so much is read before the connection is cut */
 #define SEND_MS 60000
+#define STREAM_SIGN_MS 15000 /* between two signs of life on a stream */
 
 /* What a connection is waiting for. */
 #define STAGE_IDLE 0      /* a request */
 #define STAGE_RECEIVING 1 /* the rest of a request */
 #define STAGE_WORKING 2   /* us */
 #define STAGE_SENDING 3   /* to take the answer */
+#define STAGE_STREAMING 4 /* what comes, as long as it likes */
 
 typedef struct web_link {
     struct web_link *next, *before; /* of all connections */
@@ -224,13 +227,44 @@ static void answer_failure(web_link *l, int status, int32_t code, const char *me
     serve_log_request(l->server->serve, &l->request, &l->answer, NULL, 0);
 }
 
+static void sleep_connection(void *connection)
+{
+    MHD_suspend_connection(connection);
+}
+
+static void wake_connection(void *connection)
+{
+    MHD_resume_connection(connection);
+}
+
+static ssize_t read_stream(void *context, uint64_t position, char *to, size_t room)
+{
+    web_link *l = context;
+    (void)position;
+    ptrdiff_t took = web_stream_take(l->answer.stream, to, room, sleep_connection, wake_connection, l->connection);
+    return took < 0 ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)took;
+}
+
+static struct MHD_Response *make_response(web_link *l)
+{
+    web_answer *a = &l->answer;
+    if (a->stream) {
+        if (atomic_load(&l->server->ending))
+            web_stream_end(a->stream);
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_stream, l, NULL);
+    }
+    struct MHD_Response *made = MHD_create_response_from_buffer(a->body.len, a->body.bytes, MHD_RESPMEM_MUST_FREE);
+    if (made)
+        a->body = (buffer){ 0 }; /* the response has it */
+    return made;
+}
+
 static enum MHD_Result send_answer(web_link *l)
 {
     web_answer *a = &l->answer;
-    struct MHD_Response *response = MHD_create_response_from_buffer(a->body.len, a->body.bytes, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *response = make_response(l);
     if (!response)
         return MHD_NO;
-    a->body = (buffer){ 0 }; /* the response has it */
     MHD_add_response_header(response, "Content-Type", a->type ? a->type : "application/json");
     MHD_add_response_header(response, "Cache-Control", "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
@@ -238,7 +272,9 @@ static enum MHD_Result send_answer(web_link *l)
         MHD_add_response_header(response, a->headers[i].name, a->headers[i].value);
     if (atomic_load(&l->server->ending) || l->too_large)
         MHD_add_response_header(response, "Connection", "close");
-    enter_stage(l, STAGE_SENDING);
+    pthread_mutex_lock(&l->server->lock); /* web_server_tick looks at the stream */
+    enter_stage(l, a->stream ? STAGE_STREAMING : STAGE_SENDING);
+    pthread_mutex_unlock(&l->server->lock);
     enum MHD_Result queued = MHD_queue_response(l->connection, (unsigned)a->status, response);
     MHD_destroy_response(response);
     return queued;
@@ -340,9 +376,11 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     (void)connection, (void)why;
     if (!l || !l->begun)
         return;
-    atomic_fetch_sub(&w->busy, 1);
-    forget_request(l);
+    pthread_mutex_lock(&w->lock);
     enter_stage(l, STAGE_IDLE);
+    pthread_mutex_unlock(&w->lock);
+    forget_request(l);
+    atomic_fetch_sub(&w->busy, 1);
 }
 
 /* ---- the server ---- */
@@ -439,6 +477,19 @@ uint16_t web_server_port(const web_server *w)
     return w->port;
 }
 
+/* A stream that nobody reads any more ends; on another a comment now and then keeps it from looking dead on the way. */
+static void look_after_stream(web_link *l, int64_t now)
+{
+    struct pollfd peer = { .fd = l->fd, .events = POLLRDHUP };
+    if (atomic_load(&l->server->ending) || (l->fd >= 0 && poll(&peer, 1, 0) > 0))
+        web_stream_end(l->answer.stream);
+    if (now - atomic_load(&l->since_ms) > STREAM_SIGN_MS) {
+        atomic_store(&l->since_ms, now);
+        if (!web_stream_send(l->answer.stream, ":\n\n", 3) && l->fd >= 0)
+            shutdown(l->fd, SHUT_RDWR);
+    }
+}
+
 void web_server_tick(web_server *w)
 {
     int64_t now = now_ms();
@@ -450,7 +501,9 @@ void web_server_tick(web_server *w)
                        : stage == STAGE_RECEIVING ? w->with.receive_ms
                        : stage == STAGE_SENDING   ? SEND_MS
                                                   : INT64_MAX;
-        if (waited > most && l->fd >= 0)
+        if (stage == STAGE_STREAMING)
+            look_after_stream(l, now);
+        else if (waited > most && l->fd >= 0)
             shutdown(l->fd, SHUT_RDWR); /* the library sees its end, and closes it */
     }
     pthread_mutex_unlock(&w->lock);
@@ -480,6 +533,7 @@ uint64_t web_server_stop(web_server *w, uint32_t drain_ms)
     if (left > 0)
         serve_cancel(w->serve);
     workers_stop(w->workers); /* each of them resumes the connection that it holds */
+    web_server_tick(w);       /* and so do the streams, which end */
     MHD_stop_daemon(w->daemon);
     pthread_mutex_destroy(&w->lock);
     free(w);

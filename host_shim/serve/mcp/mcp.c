@@ -259,10 +259,16 @@ static int answer(mcp_request *r, buffer *result)
     return row->run(r, result);
 }
 
-int mcp_answer(const mcp_server *server, mcp_session *session, const rpc_message *message, const quipu_call *call,
-               buffer *out)
+int mcp_answer_through(const mcp_server *server, mcp_session *session, const rpc_message *message,
+                       const quipu_call *call, mcp_send_fn *send, void *context, buffer *out)
 {
-    mcp_request r = { .server = server, .session = session, .message = message, .call = call, .log_level = -1 };
+    mcp_request r = { .server = server,
+                      .session = session,
+                      .send = send,
+                      .context = context,
+                      .message = message,
+                      .call = call,
+                      .log_level = -1 };
     buffer result = { 0 };
     int code = answer(&r, &result);
     if (code == RPC_OK && result.failed)
@@ -273,5 +279,40 @@ int mcp_answer(const mcp_server *server, mcp_session *session, const rpc_message
         rpc_print_error(message, &r.error, out);
     buffer_free(&result);
     rpc_error_free(&r.error);
-    return code > 0 ? MCP_LISTENING : MCP_ANSWERED;
+    return code;
+}
+
+int mcp_answer(const mcp_server *server, mcp_session *session, const rpc_message *message, const quipu_call *call,
+               buffer *out)
+{
+    return mcp_answer_through(server, session, message, call, session->send, session->context, out);
+}
+
+/* Appends the answer to one message of a batch, a comma before it where it is not the first. */
+static void answer_one(const mcp_server *server, mcp_session *session, cJSON *tree, const quipu_call *call, buffer *out)
+{
+    rpc_message message;
+    rpc_error error = { 0 };
+    buffer one = { 0 };
+    if (rpc_read_tree(tree, &message, &error) != RPC_OK)
+        rpc_print_error(&message, &error, &one);
+    else if (message.method && message.id)
+        mcp_answer(server, session, &message, call, &one);
+    if (one.len > 0)
+        buffer_append_text(out, out->len > 1 ? "," : "");
+    buffer_append(out, one.bytes, one.len);
+    out->failed = out->failed || one.failed;
+    buffer_free(&one);
+    rpc_error_free(&error);
+    rpc_message_free(&message);
+}
+
+void mcp_answer_batch(const mcp_server *server, mcp_session *session, cJSON *array, const quipu_call *call, buffer *out)
+{
+    buffer_append_char(out, '[');
+    while (array->child)
+        answer_one(server, session, cJSON_DetachItemFromArray(array, 0), call, out);
+    buffer_append_char(out, ']');
+    if (out->len <= 2) /* only notifications */
+        buffer_clear(out);
 }

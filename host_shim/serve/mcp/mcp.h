@@ -33,6 +33,9 @@ typedef struct mcp_server {
     quipu_str user, agent, session, app; /* the scope that binds every request; absent: any */
     bool read_only;                      /* tools that change something are not there */
     bool client_is_author;               /* what a client calls itself becomes the author of its writes */
+    /* Tells whoever else has to hear that a resource has changed; NULL: only the client that changed it listens. */
+    void (*changed)(const struct mcp_server *server, const char *uri);
+    void *context; /* of changed */
 } mcp_server;
 
 /* ---- one client ---- */
@@ -63,19 +66,23 @@ typedef struct mcp_session {
 
 void mcp_session_begin(mcp_session *s, mcp_send_fn *send, void *context);
 void mcp_session_end(mcp_session *s);
+/* The revision that was agreed on. */
+mcp_revision mcp_session_revision(mcp_session *s);
 /* Adds or takes away what a client wants to hear of. RPC_OK, or a failure. */
 int mcp_watch_add(mcp_session *s, const char *uri, const char *listener, rpc_error *error);
 void mcp_watch_remove(mcp_session *s, const char *uri);
 /* Ends a subscriptions/listen; false where there is none with this id (as JSON). */
 bool mcp_listener_end(mcp_session *s, const char *id);
-/* Tells those who watch the resource that it has changed. */
-void mcp_resource_changed(mcp_session *s, const char *uri);
+/* Tells this client, where it watches the resource, that it has changed. */
+void mcp_session_changed(mcp_session *s, const char *uri);
 
 /* ---- one request ---- */
 
 struct mcp_request {
     const mcp_server *server;
     mcp_session *session;
+    mcp_send_fn *send; /* what belongs to this request: progress, log messages */
+    void *context;     /* of send */
     const rpc_message *message;
     const quipu_call *call; /* deadline and cancel token */
     mcp_revision revision;
@@ -88,9 +95,16 @@ struct mcp_request {
 #define MCP_ANSWERED 0
 #define MCP_LISTENING 1 /* no answer comes, only notifications */
 
-/* Answers one request; `out` receives the message to send back (with MCP_LISTENING: nothing). [any-thread] [may-block] */
+/* Answers one request; `out` receives the message to send back (with MCP_LISTENING: nothing). Below 0: it is an error with this code.
+ * [any-thread] [may-block] */
 int mcp_answer(const mcp_server *server, mcp_session *session, const rpc_message *message, const quipu_call *call,
                buffer *out);
+/* The same where progress and log messages of this request go elsewhere than what the client hears otherwise. */
+int mcp_answer_through(const mcp_server *server, mcp_session *session, const rpc_message *message,
+                       const quipu_call *call, mcp_send_fn *send, void *context, buffer *out);
+/* Answers an array of messages, which it empties (revision 2025-03-26): an array, or nothing where no message wants an answer. */
+void mcp_answer_batch(const mcp_server *server, mcp_session *session, cJSON *array, const quipu_call *call,
+                      buffer *out);
 /* True for requests that are answered at once, without the store. */
 bool mcp_is_quick(const rpc_message *message);
 
@@ -101,6 +115,8 @@ static inline bool mcp_is_modern(const mcp_request *r)
 
 /* Progress of a request that asked for it; each call has to tell more than the one before. total 0: not known. */
 void mcp_progress(const mcp_request *r, uint64_t done, uint64_t total, const char *message);
+/* A resource has changed by this request: those who watch it are told. */
+void mcp_resource_changed(const mcp_request *r, const char *uri);
 /* A log message, where the client wants it. level: as "info". */
 void mcp_log(const mcp_request *r, const char *level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

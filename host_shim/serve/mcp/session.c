@@ -25,6 +25,14 @@ void mcp_session_begin(mcp_session *s, mcp_send_fn *send, void *context)
     pthread_mutex_init(&s->lock, NULL);
 }
 
+mcp_revision mcp_session_revision(mcp_session *s)
+{
+    pthread_mutex_lock(&s->lock);
+    mcp_revision r = s->revision;
+    pthread_mutex_unlock(&s->lock);
+    return r;
+}
+
 static void watch_free(mcp_watch *w)
 {
     free(w->uri);
@@ -105,17 +113,17 @@ bool mcp_listener_end(mcp_session *s, const char *id)
     return remove_watches(s, NULL, id);
 }
 
-static void send_notification(mcp_session *s, const char *method, buffer *params)
+static void send_notification(mcp_send_fn *send, void *context, const char *method, buffer *params)
 {
     buffer message = { 0 };
     rpc_print_notification(method, params, &message);
     if (!message.failed)
-        s->send(s->context, &message);
+        send(context, &message);
     buffer_free(&message);
     buffer_free(params);
 }
 
-void mcp_resource_changed(mcp_session *s, const char *uri)
+void mcp_session_changed(mcp_session *s, const char *uri)
 {
     pthread_mutex_lock(&s->lock);
     for (const mcp_watch *w = s->watches; w; w = w->next) {
@@ -127,9 +135,17 @@ void mcp_resource_changed(mcp_session *s, const char *uri)
         if (w->listener)
             buffer_printf(&params, ",\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":%s}", w->listener);
         buffer_append_char(&params, '}');
-        send_notification(s, "notifications/resources/updated", &params);
+        send_notification(s->send, s->context, "notifications/resources/updated", &params);
     }
     pthread_mutex_unlock(&s->lock);
+}
+
+void mcp_resource_changed(const mcp_request *r, const char *uri)
+{
+    if (r->server->changed)
+        r->server->changed(r->server, uri);
+    else
+        mcp_session_changed(r->session, uri);
 }
 
 void mcp_progress(const mcp_request *r, uint64_t done, uint64_t total, const char *message)
@@ -147,7 +163,7 @@ void mcp_progress(const mcp_request *r, uint64_t done, uint64_t total, const cha
         json_print_string(str_of(message), &params);
     }
     buffer_append_char(&params, '}');
-    send_notification(r->session, "notifications/progress", &params);
+    send_notification(r->send, r->context, "notifications/progress", &params);
 }
 
 void mcp_log(const mcp_request *r, const char *level, const char *format, ...)
@@ -165,7 +181,7 @@ void mcp_log(const mcp_request *r, const char *level, const char *format, ...)
     buffer_printf(&params, "{\"level\":\"%s\",\"logger\":\"quipu\",\"data\":", level);
     json_print_string(str_of(text.message), &params);
     buffer_append_char(&params, '}');
-    send_notification(r->session, "notifications/message", &params);
+    send_notification(r->send, r->context, "notifications/message", &params);
 }
 
 int mcp_set_log_level(mcp_request *r, buffer *result)

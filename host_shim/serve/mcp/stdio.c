@@ -182,41 +182,12 @@ static void cancel(channel *l, const cJSON *id_node)
 
 /* ---- answers ---- */
 
-/* Appends the answer to one message of a batch, a comma before it where it is not the first. */
-static void answer_one(channel *l, cJSON *tree, const quipu_call *call, buffer *out)
-{
-    rpc_message message;
-    rpc_error error = { 0 };
-    buffer one = { 0 };
-    if (rpc_read_tree(tree, &message, &error) != RPC_OK)
-        rpc_print_error(&message, &error, &one);
-    else if (message.method && message.id)
-        mcp_answer(l->server, &l->session, &message, call, &one);
-    if (one.len > 0)
-        buffer_append_text(out, out->len > 1 ? "," : "");
-    buffer_append(out, one.bytes, one.len);
-    out->failed = out->failed || one.failed;
-    buffer_free(&one);
-    rpc_error_free(&error);
-    rpc_message_free(&message);
-}
-
-static void answer_batch(channel *l, job *j, const quipu_call *call, buffer *out)
-{
-    buffer_append_char(out, '[');
-    while (j->message.tree->child)
-        answer_one(l, cJSON_DetachItemFromArray(j->message.tree, 0), call, out);
-    buffer_append_char(out, ']');
-    if (out->len <= 2) /* only notifications */
-        buffer_clear(out);
-}
-
 static void answer_job(channel *l, job *j)
 {
     quipu_call call = { .struct_size = sizeof call, .cancel = &j->cancel };
     buffer out = { 0 };
     if (!is_cancelled(j) && j->batch)
-        answer_batch(l, j, &call, &out);
+        mcp_answer_batch(l->server, &l->session, j->message.tree, &call, &out);
     else if (!is_cancelled(j))
         mcp_answer(l->server, &l->session, &j->message, &call, &out);
     if (!is_cancelled(j) && out.len > 0)
@@ -261,19 +232,11 @@ static void take_message(channel *l, rpc_message *message, size_t bytes)
     buffer_free(&out);
 }
 
-static mcp_revision agreed_revision(mcp_session *s)
-{
-    pthread_mutex_lock(&s->lock);
-    mcp_revision r = s->revision;
-    pthread_mutex_unlock(&s->lock);
-    return r;
-}
-
 /* Several messages in an array: the revision 2025-03-26 had that, those before and after it not. */
 static bool take_batch(channel *l, quipu_str line)
 {
     rpc_message batch = { 0 };
-    if (agreed_revision(&l->session) != MCP_2025_03 || line.ptr[0] != '[' || line.len > RPC_MESSAGE_MAX ||
+    if (mcp_session_revision(&l->session) != MCP_2025_03 || line.ptr[0] != '[' || line.len > RPC_MESSAGE_MAX ||
         json_parse(line, &batch.tree, NULL) != QUIPU_OK)
         return false;
     if (batch.tree->child)

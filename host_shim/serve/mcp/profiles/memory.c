@@ -78,7 +78,7 @@ static int32_t run(mcp_request *r, const char *op, const cJSON *arguments, const
         json_print_compact(answer, &out->structured);
         mcp_print_indented(shown ? cJSON_GetObjectItemCaseSensitive(answer, shown) : answer, &out->text);
         if (shown)
-            mcp_resource_changed(r->session, GRAPH_URI);
+            mcp_resource_changed(r, GRAPH_URI);
     }
     cJSON_Delete(answer);
     return code;
@@ -92,7 +92,7 @@ static int32_t run_delete(mcp_request *r, const char *op, const cJSON *arguments
     if (code == QUIPU_OK) {
         buffer_printf(&out->structured, "{\"success\":true,\"message\":\"%s\"}", message);
         buffer_append_text(&out->text, message);
-        mcp_resource_changed(r->session, GRAPH_URI);
+        mcp_resource_changed(r, GRAPH_URI);
     }
     cJSON_Delete(answer);
     return code;

@@ -30,10 +30,10 @@ void quipu_record_changed(mcp_request *r, quipu_str id)
     buffer_append_text(&uri, RECORDS);
     uri_append(&uri, id);
     if (!uri.failed)
-        mcp_resource_changed(r->session, uri.bytes);
+        mcp_resource_changed(r, uri.bytes);
     buffer_append_text(&uri, HISTORY);
     if (!uri.failed)
-        mcp_resource_changed(r->session, uri.bytes);
+        mcp_resource_changed(r, uri.bytes);
     buffer_free(&uri);
 }
 
