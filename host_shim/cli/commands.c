@@ -393,7 +393,8 @@ const command cli_commands[] = {
       "1 where the two backends do not agree.", cmd_swap },
     { "serve", "answer hosts over HTTP", "", 0, 0, serving_options,
       "Serves the store to programs that speak the REST interfaces of mem0 (its self-hosted server, "
-      "and its platform) and of nullclaw, and tells how it is doing: /healthz, /readyz, /metrics for Prometheus, "
+      "and its platform), of Hindsight, of nullclaw and of MCP (/mcp), and tells how it is doing: /healthz, /readyz, "
+      "/metrics for Prometheus, "
       "/openapi.json for the list of all routes. It runs "
       "until a signal ends it: requests that were begun are finished then, for ten seconds at most.\n\n"
       "It listens to this machine alone. Without a key (`quipu keys add`) every program of this machine may use it; "

@@ -1,4 +1,4 @@
-"""What the tests of mem0's Python clients share: each thing that is tried is a function whose name says what has to hold."""
+"""What tests of Python clients share: each thing that is tried is a function whose name says what has to hold."""
 import os
 import traceback
 

@@ -8,11 +8,12 @@
 #include <stdlib.h>
 
 extern const route own_routes[], mem0_oss_routes[], mem0_platform_routes[], mem0_bulk_routes[], mem0_event_routes[],
-    mem0_account_routes[], nullclaw_routes[], mcp_routes[];
+    mem0_account_routes[], nullclaw_routes[], hindsight_routes[], mcp_routes[];
 
 /* A new wire is one name more here. */
-static const route *const tables[] = { own_routes,        mem0_oss_routes,     mem0_platform_routes, mem0_bulk_routes,
-                                       mem0_event_routes, mem0_account_routes, nullclaw_routes,      mcp_routes };
+static const route *const tables[] = { own_routes,       mem0_oss_routes,   mem0_platform_routes,
+                                       mem0_bulk_routes, mem0_event_routes, mem0_account_routes,
+                                       nullclaw_routes,  hindsight_routes,  mcp_routes };
 
 #define SEGMENTS_MAX 12
 

@@ -21,6 +21,7 @@ int32_t serve_create(const serve_options *options, serve **out, quipu_error *err
     if (!s)
         return fail(error, QUIPU_E_NO_MEMORY, NULL, "memory is exhausted");
     s->with = *options;
+    s->began_ns = now_ns();
     s->q = options->q;
     s->cancel = (quipu_cancel){ .struct_size = sizeof s->cancel, .fd = -1 };
     if (!s->with.deadline_ms)

@@ -40,6 +40,7 @@ struct serve {
     router *routes;
     limits *limits;
     metrics *metrics;
+    int64_t began_ns;     /* CLOCK_MONOTONIC */
     atomic_bool draining; /* about to end: readyz says so */
     quipu_cancel cancel;  /* of every call; its flag is set when draining takes too long */
     void *wires[4];       /* what the wires keep between requests, by WIRE_STATE_* */
