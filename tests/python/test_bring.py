@@ -1,4 +1,4 @@
-"""Bringing memories along: every format, and of each a damaged source: the rest arrives, the damage is named, the source stays."""
+"""Bringing memories along: every format, and of each a damaged source: the rest arrives, what is damaged is named."""
 
 import contextlib
 import hashlib
