@@ -15,7 +15,7 @@ import numpy
 
 import texts
 
-SENTENCES, LINES, GROUP = 300, 10000, 100
+SENTENCES, LINES, GROUP = 1000, 10000, 100
 
 
 def hash_groups(tokens):
