@@ -479,18 +479,21 @@ static int32_t mutant_stats(quipu_backend *self, quipu_stat_fn visit, void *cont
 static int32_t no_revision(quipu_backend *self, const quipu_str *spec, quipu_revision_fn visit, void *context,
                            const quipu_call *call, quipu_error *error)
 {
+    (void)self, (void)spec, (void)visit, (void)context, (void)call;
     return fail(error, QUIPU_E_NOT_FOUND, NULL, "no such revision");
 }
 
 static int32_t no_log(quipu_backend *self, const quipu_log_query *query, quipu_revision_fn visit, void *context,
                       const quipu_call *call, quipu_error *error)
 {
+    (void)self, (void)query, (void)visit, (void)context, (void)call, (void)error;
     return QUIPU_OK;
 }
 
 static int32_t no_diff(quipu_backend *self, const quipu_str *from, const quipu_str *to, const quipu_str *id,
                        quipu_difference_fn visit, void *context, const quipu_call *call, quipu_error *error)
 {
+    (void)self, (void)from, (void)to, (void)id, (void)visit, (void)context, (void)call, (void)error;
     return QUIPU_OK;
 }
 
