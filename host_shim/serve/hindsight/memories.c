@@ -226,11 +226,15 @@ int32_t hindsight_change(serve *s, web_request *r, web_answer *a, quipu_error *e
     return code == QUIPU_OK ? hindsight_get(s, r, a, error) : code;
 }
 
-/* Deletes what the expression, which is freed, leaves of the bank. */
-static int32_t drop(serve *s, web_request *r, web_answer *a, cJSON *expression, uint64_t *count, quipu_error *error)
+/* Deletes what has this text in the field `name`; NULL: the whole bank. */
+static int32_t drop(serve *s, web_request *r, web_answer *a, const char *name, quipu_str text, uint64_t *count,
+                    quipu_error *error)
 {
     filter *which = NULL;
     quipu_str author = r->who.name;
+    cJSON *expression = name ? hindsight_where(name, json_string(text)) : NULL;
+    if (name && !expression) /* without it everything would go */
+        return hindsight_no_memory(error);
     int32_t code = hindsight_filter(r, a, QUIPU_KIND_MEMORY, false, expression, true, &which, error);
     if (code == QUIPU_OK)
         code = quipu_memory_delete_all(s->q, filter_view(which), author.ptr ? &author : NULL, NULL, NULL, count,
@@ -245,7 +249,7 @@ int32_t hindsight_clear(serve *s, web_request *r, web_answer *a, quipu_error *er
     quipu_str type = web_argument(r, "type");
     if (type.len && !hindsight_is_type(type))
         return fail(error, QUIPU_E_INVALID, "type", "type must be world, experience or observation");
-    int32_t code = drop(s, r, a, type.len ? hindsight_where("category", json_string(type)) : NULL, &count, error);
+    int32_t code = drop(s, r, a, type.len ? "category" : NULL, type, &count, error);
     buffer_printf(&a->body, "{\"success\":true,\"message\":\"deleted\",\"deleted_count\":%llu}",
                   (unsigned long long)count);
     return code;
@@ -322,8 +326,10 @@ int32_t hindsight_document(serve *s, web_request *r, web_answer *a, quipu_error 
     whole w = { 0 };
     filter *which = NULL;
     char hash[HINDSIGHT_ID];
-    int32_t code = hindsight_filter(r, a, QUIPU_KIND_MEMORY, false, hindsight_where("key", json_string(r->captures[1])),
-                                    false, &which, error);
+    cJSON *expression = hindsight_where("key", json_string(r->captures[1]));
+    if (!expression)
+        return hindsight_no_memory(error);
+    int32_t code = hindsight_filter(r, a, QUIPU_KIND_MEMORY, false, expression, false, &which, error);
     if (code == QUIPU_OK)
         code = hindsight_scan(s, r, which, QUIPU_ORDER_OLDEST, add_piece, &w, error);
     if (code == QUIPU_OK && w.sums.count == 0)
@@ -348,7 +354,7 @@ int32_t hindsight_document(serve *s, web_request *r, web_answer *a, quipu_error 
 int32_t hindsight_document_drop(serve *s, web_request *r, web_answer *a, quipu_error *error)
 {
     uint64_t count = 0;
-    int32_t code = drop(s, r, a, hindsight_where("key", json_string(r->captures[1])), &count, error);
+    int32_t code = drop(s, r, a, "key", r->captures[1], &count, error);
     if (code == QUIPU_OK && count == 0)
         code = fail(error, QUIPU_E_NOT_FOUND, "document_id", "Document not found");
     buffer_append_text(&a->body, "{\"success\":true,\"message\":\"deleted\"");
