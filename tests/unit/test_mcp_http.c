@@ -235,7 +235,7 @@ static void a_session_is_of_its_key(void **state)
     const principal ben = { .role = ROLE_WRITE, .key = "b", .user = str_of("ben") };
     const mcp_profile *profile = mcp_profile_find("memory");
     (void)state;
-    assert_int_equal(peers_add(all, profile, &ana, &p, &error), QUIPU_OK);
+    assert_int_equal(peers_add(all, profile, &ana, false, &p, &error), QUIPU_OK);
     quipu_str id = str_of(p->id);
     assert_null(peers_find(all, id, profile, &ben));
     found = peers_find(all, id, profile, &ana);
@@ -243,7 +243,7 @@ static void a_session_is_of_its_key(void **state)
     peers_drop(found);
     peers_drop(p);
     for (unsigned i = 0; i < MCP_PEERS_MAX + 3; i++) { /* those that were quiet longest give way */
-        assert_int_equal(peers_add(all, profile, &ana, &p, &error), QUIPU_OK);
+        assert_int_equal(peers_add(all, profile, &ana, false, &p, &error), QUIPU_OK);
         peers_drop(p);
     }
     peers_free(all);
@@ -257,9 +257,9 @@ static void too_many_that_are_held_are_refused(void **state)
     const principal ana = { .role = ROLE_WRITE };
     (void)state;
     for (unsigned i = 0; i < MCP_PEERS_MAX; i++)
-        assert_int_equal(peers_add(all, mcp_profile_find("memory"), &ana, &p, &error), QUIPU_OK);
+        assert_int_equal(peers_add(all, mcp_profile_find("memory"), &ana, false, &p, &error), QUIPU_OK);
     peer *last = p;
-    assert_int_equal(peers_add(all, mcp_profile_find("memory"), &ana, &p, &error), QUIPU_E_BUSY);
+    assert_int_equal(peers_add(all, mcp_profile_find("memory"), &ana, false, &p, &error), QUIPU_E_BUSY);
     assert_null(p);
     peer_running run;
     cJSON *seven = cJSON_CreateNumber(7), *eight = cJSON_CreateNumber(8);
@@ -398,7 +398,7 @@ static void a_reader_that_does_not_read_is_let_go(void **state)
     quipu_error error = { .struct_size = sizeof error };
     const principal ana = { .role = ROLE_WRITE };
     (void)state;
-    assert_int_equal(peers_add(all, mcp_profile_find("memory"), &ana, &p, &error), QUIPU_OK);
+    assert_int_equal(peers_add(all, mcp_profile_find("memory"), &ana, false, &p, &error), QUIPU_OK);
     s = peers_open_stream(p);
     assert_true(web_stream_send(s, big, WEB_STREAM_WAITING_MAX));
     assert_false(web_stream_send(s, big, 1));

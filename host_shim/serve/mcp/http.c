@@ -136,10 +136,9 @@ static int32_t listen_to(const mcp_server *server, web_request *r, const rpc_mes
 {
     peer *p;
     buffer out = { 0 };
-    int32_t code = peers_add(server->context, server->profile, &r->who, &p, error);
+    int32_t code = peers_add(server->context, server->profile, &r->who, true, &p, error);
     if (code != QUIPU_OK)
         return code;
-    p->listens = true;
     web_stream *stream = peers_open_stream(p);
     int answered = stream ? mcp_answer(server, &p->session, m, r->call, &out) : 0;
     if (answered == MCP_LISTENING) {
@@ -191,7 +190,7 @@ static int32_t initialize(const mcp_server *server, web_request *r, const rpc_me
                           quipu_error *error)
 {
     peer *p;
-    int32_t code = peers_add(server->context, server->profile, &r->who, &p, error);
+    int32_t code = peers_add(server->context, server->profile, &r->who, false, &p, error);
     if (code != QUIPU_OK)
         return code;
     if (mcp_answer(server, &p->session, m, r->call, &a->body) == MCP_ANSWERED)
@@ -300,16 +299,21 @@ static int32_t refuse_method(web_answer *a, quipu_error *error)
                       "Method Not Allowed: only a session of an earlier revision has this");
 }
 
-/* What a session is told unasked. */
-static int32_t get(serve *s, web_request *r, web_answer *a, quipu_error *error)
+/* The session of a request that only a session can have. */
+static int32_t need_session(serve *s, web_request *r, web_answer *a, peer **out, quipu_error *error)
 {
     mcp_server server;
-    peer *p = NULL;
     int32_t code = take_server(s, r, &server, error);
     if (code == QUIPU_OK && (!header(r, HEADER_SESSION).ptr || era_header_is_modern(r)))
         return refuse_method(a, error);
-    if (code == QUIPU_OK)
-        code = find_session(&server, r, a, &p, error);
+    return code == QUIPU_OK ? find_session(&server, r, a, out, error) : code;
+}
+
+/* What a session is told unasked. */
+static int32_t get(serve *s, web_request *r, web_answer *a, quipu_error *error)
+{
+    peer *p = NULL;
+    int32_t code = need_session(s, r, a, &p, error);
     if (code != QUIPU_OK)
         return code;
     if (strcmp(r->method, "HEAD") != 0)
@@ -324,13 +328,8 @@ static int32_t get(serve *s, web_request *r, web_answer *a, quipu_error *error)
 
 static int32_t end_session(serve *s, web_request *r, web_answer *a, quipu_error *error)
 {
-    mcp_server server;
     peer *p = NULL;
-    int32_t code = take_server(s, r, &server, error);
-    if (code == QUIPU_OK && (!header(r, HEADER_SESSION).ptr || era_header_is_modern(r)))
-        return refuse_method(a, error);
-    if (code == QUIPU_OK)
-        code = find_session(&server, r, a, &p, error);
+    int32_t code = need_session(s, r, a, &p, error);
     if (code != QUIPU_OK)
         return code;
     peers_end(p);

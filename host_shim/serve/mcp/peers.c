@@ -144,12 +144,14 @@ static bool make_room(peers *all)
     return all->count < MCP_PEERS_MAX;
 }
 
-int32_t peers_add(peers *all, const mcp_profile *profile, const principal *who, peer **out, quipu_error *error)
+int32_t peers_add(peers *all, const mcp_profile *profile, const principal *who, bool listens, peer **out,
+                  quipu_error *error)
 {
     peer *p = peer_create(profile, who, error);
     *out = p;
     if (!p)
         return error->code;
+    p->listens = listens;
     pthread_mutex_lock(&all->lock);
     bool room = make_room(all);
     if (room) {

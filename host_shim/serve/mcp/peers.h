@@ -46,8 +46,9 @@ struct peer {
 
 peers *peers_create(void); /* NULL without memory */
 void peers_free(void *all);
-/* A new one. Errors: NO_MEMORY, BUSY (all are in use), IO (no random bytes). */
-int32_t peers_add(peers *all, const mcp_profile *profile, const principal *who, peer **out, quipu_error *error);
+/* A new one. listens: it has no session, and goes with its stream. Errors: NO_MEMORY, BUSY (all are in use), IO (no random bytes). */
+int32_t peers_add(peers *all, const mcp_profile *profile, const principal *who, bool listens, peer **out,
+                  quipu_error *error);
 /* NULL where there is none that this key may use. */
 peer *peers_find(peers *all, quipu_str id, const mcp_profile *profile, const principal *who);
 void peers_drop(peer *p);
